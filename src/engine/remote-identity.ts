@@ -1,7 +1,7 @@
 /** What a remote source of an ADD is now: it decides the step's key. */
 import { join } from 'node:path';
 import type { FetchStep } from '../plan/step.js';
-import { resolveCommit } from '../sources/fetch-git.js';
+import { resolveContent } from '../sources/fetch-git.js';
 import { downloadFile } from '../sources/fetch-http.js';
 import { findDownload, noteDownload } from '../store/entries/downloads.js';
 import { counting } from '../util/byte-counter.js';
@@ -15,7 +15,7 @@ export async function remoteIdentity(session: LookupSession, step: FetchStep): P
   // Nobody is asked: that is looked at when the content is really needed.
   if (step.locked) return step.locked.content;
   const credentials = session.credentials(id);
-  if (source.type === 'git') return resolveCommit({ source, credentials, environment, location });
+  if (source.type === 'git') return resolveContent({ source, credentials, environment, location });
   // A checksum says what the content is; it is looked at when the file is really needed.
   if (source.checksum !== undefined) return source.checksum;
   const target = join(session.scratch(), `download-${id}`);

@@ -14,7 +14,7 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from './d
  */
 export const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
   copy: 14,
-  fetch: 4,
+  fetch: 5,
   run: 10,
   workdir: 4,
   squash: 3,

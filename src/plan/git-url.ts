@@ -49,7 +49,13 @@ const QUERY = [
   'subdir',
   'keep-git-dir',
   'submodules',
+  // How BuildKit fetches and dates files: here it is always by commit, with the time of the commit.
+  'fetch-by-commit',
+  'mtime',
 ];
+
+/** Names that stand for true when nothing follows. */
+const SWITCHES = ['keep-git-dir', 'submodules', 'fetch-by-commit'];
 
 function fail(source: string, problem: string, location: SourceLocation, hint?: string): never {
   throw new DockerfileError(`${withoutCredentials(source)}: ${problem}`, location, { hint });
@@ -119,8 +125,7 @@ function getQuery(source: string, query: URLSearchParams, location: SourceLocati
       fail(source, `there is no ${name} in the query of a repository`, location, hint);
     }
     if (values.has(name)) fail(source, `${name} is there twice`, location);
-    if (value === '' && name !== 'keep-git-dir' && name !== 'submodules')
-      fail(source, `${name} has no value`, location);
+    if (value === '' && !SWITCHES.includes(name)) fail(source, `${name} has no value`, location);
     values.set(name, value);
   }
   return values;
@@ -169,6 +174,10 @@ export function parseGitAddress(source: string, location: SourceLocation): GitAd
     const value = values.get(name);
     return value === undefined ? undefined : getBoolean(source, name, value, location);
   };
+  flag('fetch-by-commit');
+  const mtime = values.get('mtime');
+  if (mtime !== undefined && mtime !== 'commit' && mtime !== 'checkout')
+    fail(source, `mtime=${mtime} is not known`, location, 'write mtime=commit or mtime=checkout');
   return {
     url,
     credentials,

@@ -117,6 +117,11 @@ export function remoteSource(
   return /^https?:\/\//i.test(source) ? httpSource(source, flags, location) : undefined;
 }
 
+/** The commit in what a key says of the content of a repository, which may name a ref behind it. */
+export function commitOf(content: string): string {
+  return content.replace(/ .*/s, '');
+}
+
 /** The path of a remote source in the layer that fetching it makes, as COPY takes it. */
 export function remotePath(source: RemoteSource): string {
   // A wildcard in the name would be taken for one.

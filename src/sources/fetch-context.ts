@@ -21,9 +21,10 @@ import { ImageError } from '../oci/image-error.js';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import { checkBytes } from '../oci/tar/expansion-limit.js';
 import type { Remote, RemoteSource } from '../plan/remote.js';
+import { commitOf } from '../plan/remote.js';
 import { ContextError } from '../util/errors.js';
 import { inUserNamespace } from '../util/user-namespace.js';
-import { checkOut, resolveCommit } from './fetch-git.js';
+import { checkOut, resolveContent } from './fetch-git.js';
 import { downloadFile } from './fetch-http.js';
 
 /** A source of the network with what it was when it was fetched: its digest, its commit. */
@@ -141,9 +142,9 @@ export async function fetchRemote(
     const request = { source, credentials, environment, signal, location };
     const root = join(scratch, 'files');
     mkdirSync(root, { mode: 0o755 });
-    const commit = await resolveCommit(request);
-    await checkOut(request, commit, scratch, root);
-    return { kind: 'files', root, from: { source, content: commit } };
+    const content = await resolveContent(request);
+    await checkOut(request, content, scratch, root);
+    return { kind: 'files', root, from: { source, content: commitOf(content) } };
   }
   const path = join(scratch, 'download');
   const request = { source, credentials, limits, environment, signal, location };

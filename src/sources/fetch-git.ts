@@ -53,6 +53,8 @@ async function succeed(request: GitRequest, git: Git, cwd: string, ...args: stri
 export interface ResolvedRef {
   readonly commit: string;
   readonly tag: string | undefined;
+  /** In full: `refs/tags/v1`; undefined for a commit and for the default branch. */
+  readonly name: string | undefined;
 }
 
 async function askRemote(request: GitRequest, ref: string): Promise<ResolvedRef> {
@@ -71,40 +73,55 @@ async function askRemote(request: GitRequest, ref: string): Promise<ResolvedRef>
     // An annotated tag is an object of its own; ^{} is the commit it stands for.
     const peeled = refs.get(`${name}^{}`);
     if (object !== undefined)
-      return { commit: peeled ?? object, tag: peeled === undefined ? undefined : object };
+      return {
+        commit: peeled ?? object,
+        tag: peeled === undefined ? undefined : object,
+        name: name.startsWith('refs/') ? name : undefined,
+      };
   }
   throw new ContextError(`${source.url} has no branch or tag ${ref}`, location);
 }
 
-/** The commit that a source means now. @throws ContextError */
-export async function resolveCommit(request: GitRequest): Promise<string> {
-  return (await resolveRef(request)).commit;
+/**
+ * What a source means now: the commit, and where .git stays what is to be in it besides, the ref and the object of an
+ * annotated tag. `git describe` in a RUN finds them, so that a key has to have them.
+ * @throws ContextError
+ */
+export async function resolveContent(request: GitRequest): Promise<string> {
+  const { commit, tag, name } = await resolveRef(request);
+  if (!request.source.keepGitDirectory || name === undefined) return commit;
+  return [commit, name, ...(tag === undefined ? [] : [tag])].join(' ');
 }
 
-/** The same, with the object of the tag that leads there. @throws ContextError */
+/** The commit that a source means now, and what leads there. @throws ContextError */
 export async function resolveRef(request: GitRequest): Promise<ResolvedRef> {
   const { source, location } = request;
   const { ref = 'HEAD', checksum } = source;
-  const { commit, tag } = COMMIT.test(ref)
-    ? { commit: ref, tag: undefined }
+  const { commit, tag, name } = COMMIT.test(ref)
+    ? { commit: ref, tag: undefined, name: undefined }
     : await askRemote(request, ref);
   if (checksum !== undefined && !commit.startsWith(checksum) && !tag?.startsWith(checksum)) {
     throw new ContextError(`${source.url} is at commit ${commit}, not ${checksum}`, location);
   }
-  return { commit, tag };
+  return { commit, tag, name };
 }
 
-/** Fetches one commit; a server that gives only whole histories gives that. */
-async function fetchCommit(request: GitRequest, git: Git, work: string, commit: string) {
+/**
+ * Fetches one commit; a server that gives only whole histories gives that.
+ * @param object the commit, or the tag that leads to it
+ */
+async function fetchCommit(request: GitRequest, git: Git, work: string, object: string) {
   const { url } = request.source;
-  const format = commit.length === SHA256_DIGITS ? ['--object-format=sha256'] : [];
+  const format = object.length === SHA256_DIGITS ? ['--object-format=sha256'] : [];
   await succeed(request, git, work, 'init', '--quiet', '--template=', ...format);
-  const shallow = await git(work, 'fetch', '--quiet', '--depth=1', '--', url, commit);
+  // The addresses of submodules may be relative to it; without it they would be paths of this machine.
+  await succeed(request, git, work, 'remote', 'add', 'origin', url);
+  const shallow = await git(work, 'fetch', '--quiet', '--depth=1', '--', url, object);
   if (shallow.exitCode === 0) return;
   const everything = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*'];
   const full = await git(work, 'fetch', '--quiet', '--no-tags', '--', url, ...everything);
   if (full.exitCode !== 0) refuse(request, full);
-  const found = await git(work, 'cat-file', '-e', `${commit}^{commit}`);
+  const found = await git(work, 'cat-file', '-e', `${object}^{commit}`);
   if (found.exitCode !== 0) refuse(request, shallow);
 }
 
@@ -140,10 +157,14 @@ function moveDirectory(work: string, path: string, target: string): void {
   removeTree(work);
 }
 
-/** Writes the files of a commit to an empty directory. @throws ContextError */
+/**
+ * Writes the files of a commit to an empty directory.
+ * @param content as resolveContent says it
+ * @throws ContextError
+ */
 export async function checkOut(
   request: GitRequest,
-  commit: string,
+  content: string,
   scratch: string,
   target: string,
 ): Promise<void> {
@@ -152,12 +173,18 @@ export async function checkOut(
   mkdirSync(work, { mode: 0o755 });
   const git = await openGit(request);
   const run = (...args: string[]) => succeed(request, git, work, ...args);
-  await fetchCommit(request, git, work, commit);
+  const [commit = '', ref, tag = commit] = content.split(' ');
+  await fetchCommit(request, git, work, tag);
+  if (ref !== undefined) await run('update-ref', ref, tag);
   await run('checkout', '--quiet', '--detach', commit);
   const committed = Number(await run('log', '-1', '--format=%ct', commit));
   const modules = lstatSync(join(work, '.gitmodules'), { throwIfNoEntry: false });
-  if (source.submodules && modules?.isFile())
-    await run('submodule', 'update', '--quiet', '--init', '--recursive', '--checkout', '--depth=1');
+  if (source.submodules && modules?.isFile()) {
+    const update = ['submodule', 'update', '--quiet', '--init', '--recursive', '--checkout'];
+    const shallow = await git(work, ...update, '--depth=1');
+    // A server that gives only whole histories.
+    if (shallow.exitCode !== 0) await run(...update);
+  }
   if (!source.keepGitDirectory) removeTree(join(work, '.git'));
   moveDirectory(work, findSubdirectory(request, work, commit), target);
   // git keeps no times of files: that of the commit is the same for everybody.

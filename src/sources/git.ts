@@ -15,8 +15,11 @@ const SETTINGS: readonly Setting[] = [
   ['core.fileMode', 'true'],
   ['core.fsmonitor', 'false'],
   ['core.hooksPath', '/dev/null'],
+  // They would say who fetched, and when.
+  ['core.logAllRefUpdates', 'false'],
   ['core.symlinks', 'true'],
   ['init.defaultBranch', 'main'],
+  ['init.templateDir', ''],
   // A submodule must not be a repository of this machine, a remote helper not a command.
   ['protocol.ext.allow', 'never'],
   ['protocol.file.allow', 'user'],

@@ -1,10 +1,13 @@
 /** ADD of git repositories: what a URL can say, and servers and formats of every kind. */
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 import { describeLayers } from '../support/tree.js';
 import { warmMachines } from '../support/warm-command.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
-import { context } from '../support/wiac.js';
+import { context, ranSteps } from '../support/wiac.js';
 
 const machine = warmMachines();
 
@@ -93,6 +96,73 @@ describe.each(['file', 'http'])('over %s', (protocol) => {
     }
     expect((await add(`${url}#${first}`)).names).toEqual(['', 'd', 'd/file', 'one']);
   });
+});
+
+describe('--keep-git-dir', () => {
+  /** What git says of the repository in a layer. */
+  async function built(made: ReturnType<typeof machine>, flags: string, source: string) {
+    const root = context({ Dockerfile: `FROM scratch\nADD ${flags} ${source} /x\n` });
+    const { lowerdirs, events } = await made.build(root);
+    const cwd = join(lowerdirs.split(':')[0] ?? '', 'x');
+    const env = {
+      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_KEY_0: 'safe.directory',
+      GIT_CONFIG_VALUE_0: '*',
+    };
+    const git = async (...args: string[]) => (await execa('git', args, { cwd, env })).stdout;
+    return { cwd, git, ran: ranSteps(events).filter((step) => step.startsWith('fetch ')).length };
+  }
+
+  test.each(['file', 'http'])(
+    'over %s: where it is from, and the ref that was asked for',
+    async (protocol) => {
+      const { root, first, second, git } = await twoCommits();
+      await git('push', '-q', '../r.git', `${first}:refs/tags/light`);
+      await git('-C', '../r.git', 'update-server-info');
+      server = await serveFiles(root);
+      const url = protocol === 'file' ? `file://${root}/r.git` : `http://${server.host}/r.git`;
+      const tag = await built(machine(), '--keep-git-dir', `${url}#v`);
+      expect(await tag.git('remote', 'get-url', 'origin')).toBe(url);
+      expect(await tag.git('cat-file', '-t', 'refs/tags/v')).toBe('tag');
+      expect(await tag.git('describe')).toBe('v');
+      expect(await tag.git('status', '--short')).toBe('');
+      const light = await built(machine(), '--keep-git-dir=true', `${url}#light`);
+      expect(await light.git('rev-parse', 'refs/tags/light')).toBe(first);
+      const branch = await built(machine(), '', `${url}?branch=v&keep-git-dir=true`);
+      expect(await branch.git('rev-parse', 'refs/heads/v', 'HEAD')).toBe(`${second}\n${second}`);
+      // Who fetched it, and when, is nobody's business.
+      expect(existsSync(join(tag.cwd, '.git/logs'))).toBe(false);
+    },
+  );
+
+  test('a tag that is made anew for the same commit is fetched anew, where .git has it', async () => {
+    const { root, git } = await twoCommits();
+    const url = `file://${root}/r.git`;
+    const made = machine();
+    const ask = async (flags: string) => (await built(made, flags, `${url}?tag=v`)).ran;
+    expect([await ask('--keep-git-dir'), await ask('')]).toEqual([1, 1]);
+    expect([await ask('--keep-git-dir'), await ask('')]).toEqual([0, 0]);
+    await git('tag', '-f', '-a', '-m', 'another', 'v', 'refs/tags/v^{commit}');
+    await git('push', '-q', '-f', '../r.git', 'refs/tags/v');
+    expect([await ask('--keep-git-dir'), await ask('')]).toEqual([1, 0]);
+  });
+});
+
+test('the address of a submodule is relative to that of the repository', async () => {
+  const inner = await repository({ inner: 'x' });
+  const { root, git } = await repository({ top: 'x' });
+  renameSync(join(inner.root, 'r.git'), join(root, 's.git'));
+  const commit = await inner.git('rev-parse', 'HEAD');
+  writeFileSync(join(root, 'work/.gitmodules'), '[submodule "s"]\n\tpath = s\n\turl = ../s.git\n');
+  await git('update-index', '--add', '--cacheinfo', `160000,${commit},s`);
+  await git('add', '.gitmodules');
+  await git('commit', '-q', '-m', 'submodule');
+  await git('push', '-q', '../r.git', 'main');
+  await git('-C', '../r.git', 'update-server-info');
+  server = await serveFiles(root);
+  const { exitCode, names } = await add(`http://${server.host}/r.git`);
+  expect(exitCode).toBe(0);
+  expect(names).toEqual(['', '.gitmodules', 's', 's/.git', 's/inner', 'top']);
 });
 
 test('a file without a name', async () => {

@@ -44,6 +44,8 @@ test.each([
   ['https://host/r.git?branch=a&checksum=0123456', { ref: 'refs/heads/a', checksum: '0123456' }],
   ['https://host/r.git?keep-git-dir&submodules=0', { keepGitDirectory: true, submodules: false }],
   ['https://host/r.git?submodules=true#v1', { submodules: true, ref: 'v1' }],
+  // As the newest BuildKit takes them: here it is always so.
+  ['https://host/r.git?ref=a&fetch-by-commit=true&mtime=commit', { ref: 'a' }],
 ])('%s', (source, expected) => {
   expect(parse(source)).toEqual({ ...NOTHING, url: 'https://host/r.git', ...expected });
 });
@@ -68,6 +70,8 @@ test.each([
   ['https://host/r.git?ref=a&ref=a', 'ref is there twice'],
   ['https://host/r.git?reff=a', 'there is no reff'],
   ['https://host/r.git?submodules=perhaps', 'is not a boolean'],
+  ['https://host/r.git?fetch-by-commit=perhaps', 'is not a boolean'],
+  ['https://host/r.git?mtime=now', 'mtime=now is not known'],
   ['https://host/r.git#-x', 'is not the name of a branch'],
   ['https://u:secret@host/r.git?x=y', 'https://host/r.git?x=y'],
 ])('%s: %s', (source, message) => {

@@ -5,6 +5,7 @@ import { SBOM_TYPE, sbom } from '../../attest/sbom.js';
 import { imageStatement } from '../../attest/statement.js';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { formatPlatform, hostPlatform } from '../../oci/platform.js';
+import { commitOf } from '../../plan/remote.js';
 import { findByDefinition } from '../../store/entries/entries.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
 import type { Store } from '../../store/store.js';
@@ -43,7 +44,7 @@ function resolvedStep(store: Store, { result }: PlatformResult) {
     return {
       key,
       files: record?.inputs.kind === 'copy' ? record.inputs.files : [],
-      content: typeof content === 'string' ? content : undefined,
+      content: typeof content === 'string' ? commitOf(content) : undefined,
     };
   };
 }
