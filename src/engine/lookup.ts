@@ -5,7 +5,7 @@
 
 import type { WritePlace } from '../executor/executor.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
-import { contextSources, NO_SOURCES, stageSources } from '../executor/local/copy-sources.js';
+import { NO_SOURCES, stageSources, withArchives } from '../executor/local/copy-sources.js';
 import {
   destinationFacts,
   inspectDestination,
@@ -285,7 +285,7 @@ async function getSources(
   step: CopyStep,
   [source]: readonly StepState[],
 ): Promise<CopySources> {
-  if (step.from === undefined || !source) return contextSources(step, selections);
+  if (step.from === undefined || !source) return withArchives(step, selections);
   const stack = await getDigestedStack(session, source.layers);
   return stageSources(step, stack, session.scanStore);
 }

@@ -108,7 +108,7 @@ function addFiles(
 function unpackMode(instruction: CopyInstruction, { from }: FilesFrom): CopyStep['unpack'] {
   if (instruction.kind === 'copy') return 'never';
   const flag = booleanFlag(instruction, 'unpack');
-  if (flag !== undefined) return flag ? 'always' : 'never';
+  if (flag !== undefined) return flag ? 'detect' : 'never';
   // Archives of the context are unpacked, those from the network are not.
   return from === undefined ? 'detect' : 'never';
 }

@@ -64,7 +64,7 @@ export interface CopyStep extends StepBase {
   /** COPY --link: existing symlinks in the destination are not followed. */
   readonly link: boolean;
   /** ADD: are archives unpacked? `detect`: those that are one. */
-  readonly unpack: 'never' | 'detect' | 'always';
+  readonly unpack: 'never' | 'detect';
 }
 
 /** What a lock file says of a source: the digest of a file, the commit of a repository. */

@@ -34,7 +34,8 @@ describe('archives', () => {
 
   test('a compressed file of something else, --unpack=false and COPY leave it as it is', async () => {
     const root = context({
-      Dockerfile: 'FROM scratch\nADD text.gz /x/\nADD --unpack=false a.tar /x/\nCOPY a.tar /y/\n',
+      Dockerfile:
+        'FROM scratch\nADD text.gz /x/\nADD --unpack=true text.gz Dockerfile a.tar /z/\nADD --unpack=false a.tar /x/\nCOPY a.tar /y/\n',
       text: 'text',
     });
     await execa('sh', ['-c', 'gzip text && tar -cf a.tar text.gz'], { cwd: root });
@@ -44,6 +45,9 @@ describe('archives', () => {
       'x/text.gz',
       'y',
       'y/a.tar',
+      'z',
+      'z/Dockerfile',
+      'z/text.gz',
     ]);
   });
 
@@ -93,6 +97,12 @@ describe('URLs', () => {
       sent: () => sent,
     };
   }
+
+  test('--unpack leaves what is no archive as it is', async () => {
+    const { url } = await serve();
+    const root = context({ Dockerfile: `FROM scratch\nADD --unpack ${url}/page /x/\n` });
+    expect(await paths((await machine().build(root)).lowerdirs)).toEqual(['x', 'x/page']);
+  });
 
   test('together with files and archives of the context, in their order', async () => {
     const { url } = await serve();

@@ -18,18 +18,12 @@ export interface CopySources {
 /** Of a step that copies nothing. */
 export const NO_SOURCES: CopySources = { selections: [], archives: [] };
 
-function files(selections: readonly Selection[]): Selection[] {
-  return selections.filter(({ kind }) => kind === 'file');
-}
-
-/** What a step takes of a build context. @param selections its files there */
-export async function contextSources(
-  step: CopyStep,
+/** The selections of a step, and which of them are archives. */
+export async function withArchives(
+  { unpack }: CopyStep,
   selections: readonly Selection[],
 ): Promise<CopySources> {
-  if (step.unpack === 'never') return { selections, archives: [] };
-  const archives = step.unpack === 'always' ? files(selections) : await findArchives(selections);
-  return { selections, archives };
+  return { selections, archives: unpack === 'never' ? [] : await findArchives(selections) };
 }
 
 /** What a step takes of another one. @param stack the layers of that, topmost first */
@@ -42,5 +36,5 @@ export async function stageSources(
     selectFiles(source, scanStore, step.sources, step.location, step),
   );
   // `ADD --unpack` of a URL: the file is in a step of its own.
-  return { selections, archives: step.unpack === 'always' ? files(selections) : [] };
+  return withArchives(step, selections);
 }

@@ -143,7 +143,7 @@ const copy = v.strictObject({
   parents: v.boolean(),
   exclude: list(name),
   link: v.boolean(),
-  unpack: v.picklist(['never', 'detect', 'always']),
+  unpack: v.picklist(['never', 'detect']),
 });
 
 const workdir = v.strictObject({
