@@ -3,9 +3,11 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 import type { Fleet } from '../support/fleet.js';
 import { startBuild, startFleet, until } from '../support/fleet.js';
 import { describeLayers } from '../support/tree.js';
+import { repository, serveFiles } from '../support/web-server.js';
 import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
 
@@ -44,6 +46,42 @@ async function jobCount(): Promise<number> {
   const counts = await Promise.all(counters.map((name) => client.get(name)));
   return counts.reduce((sum, count) => sum + Number(count), 0);
 }
+
+test(
+  'what ADD fetches is copied and unpacked by workers',
+  async () => {
+    const { root, git } = await repository({ 'sub/a': 'a', 'sub/b': 'b' });
+    await git('tag', '-a', '-m', 'tag', 'v');
+    await git('push', '-q', '../r.git', 'v');
+    await git('-C', '../r.git', 'update-server-info');
+    await execa('tar', ['-cf', 'x.tar', '-C', 'work', 'sub'], { cwd: root });
+    const server = await serveFiles(root);
+    const url = `http://${server.host}`;
+    await fleet.work('anna');
+    const project = context({
+      Dockerfile: `FROM scratch AS fetched
+ADD --unpack ${url}/x.tar /unpacked/
+${dockerfile()}ADD --chmod=600 ${url}/x.tar /file/
+ADD --chown=3:4 ${url}/r.git#v:sub /sub
+ADD --keep-git-dir ${url}/r.git#v /whole
+COPY --from=fetched --parents /unpacked/./sub/* /parents/
+RUN ls /whole/.git > list
+`,
+    });
+    try {
+      const here = await describeLayers((await machine().build(project)).lowerdirs);
+      const there = await fleet.build(project);
+      const files = await describeLayers(there.lowerdirs);
+      // git writes into .git when that was.
+      const plain = (lines: readonly string[]) => lines.filter((line) => !line.includes('.git/'));
+      expect(plain(files)).toEqual(plain(here));
+      expect(placed(there.events).length).toBeGreaterThanOrEqual(5);
+    } finally {
+      server.stop();
+    }
+  },
+  PATIENCE,
+);
 
 test(
   'a whole project is built by workers, and has the same files',

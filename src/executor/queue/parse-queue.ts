@@ -3,10 +3,19 @@
  * its lengths and its keys are checked, as with the list of a shared cache.
  */
 import * as v from 'valibot';
+import type {
+  BindMount,
+  CacheMount,
+  SecretMount,
+  TmpfsMount,
+} from '../../dockerfile/mount-flags.js';
+import type { SelectionInput } from '../../keys/inputs.js';
 import { definitionKey, operationDigest, operationInputs } from '../../keys/inputs.js';
 import { isDigest } from '../../oci/blob-digest.js';
 import { layerCompression } from '../../oci/media-types.js';
+import type { CopyStep, RunResources, RunStep, WorkdirStep } from '../../plan/step.js';
 import { QueueError } from '../../util/errors.js';
+import type { Users } from '../../util/user-namespace.js';
 import { obstacle } from './portable-step.js';
 import type { Announcement, ChainJob, StepMessage, WireStep } from './queue-protocol.js';
 
@@ -56,6 +65,9 @@ const layers = list(layer, MOST_LAYERS);
 
 const location = v.strictObject({ file: name, line: count, column: count, endLine: count });
 
+/** A schema for each member, or it does not compile: what is not here no worker takes. */
+type Members<T> = { readonly [Name in keyof T]-?: v.GenericSchema };
+
 const stepBase = {
   id: word,
   parent: v.optional(word),
@@ -75,7 +87,7 @@ const mount = v.variant('type', [
     from: v.optional(name),
     source: name,
     readOnly: v.boolean(),
-  }),
+  } satisfies Members<BindMount>),
   v.strictObject({
     type: v.literal('cache'),
     target: name,
@@ -85,13 +97,13 @@ const mount = v.variant('type', [
     source: name,
     readOnly: v.boolean(),
     ...ownerIfGiven,
-  }),
+  } satisfies Members<CacheMount>),
   v.strictObject({
     type: v.literal('tmpfs'),
     target: name,
     size: v.optional(count),
     readOnly: v.boolean(),
-  }),
+  } satisfies Members<TmpfsMount>),
   v.strictObject({
     type: v.literal('secret'),
     id: name,
@@ -99,7 +111,7 @@ const mount = v.variant('type', [
     env: v.optional(name),
     required: v.boolean(),
     ...owner,
-  }),
+  } satisfies Members<SecretMount>),
 ]);
 
 const run = v.strictObject({
@@ -126,9 +138,9 @@ const run = v.strictObject({
         v.strictObject({ servers: list(name), search: list(name), options: list(name) }),
       ]),
     ),
-    users: v.optional(v.strictObject({ uids: name, gids: name })),
-  }),
-});
+    users: v.optional(v.strictObject({ uids: name, gids: name } satisfies Members<Users>)),
+  } satisfies Members<Omit<RunResources, 'capabilities' | 'volumes'>>),
+} satisfies Members<RunStep>);
 
 const copy = v.strictObject({
   ...stepBase,
@@ -136,6 +148,7 @@ const copy = v.strictObject({
   from: word,
   context: v.literal(''),
   sources: list(name),
+  literal: v.optional(v.literal(true)),
   inline: list(v.strictObject({ name, content: text })),
   destination: name,
   chown: v.optional(name),
@@ -144,14 +157,14 @@ const copy = v.strictObject({
   exclude: list(name),
   link: v.boolean(),
   unpack: v.picklist(['never', 'detect']),
-});
+} satisfies Members<CopyStep>);
 
 const workdir = v.strictObject({
   ...stepBase,
   kind: v.literal('workdir'),
   path: name,
   user: name,
-});
+} satisfies Members<WorkdirStep>);
 
 const selection = v.strictObject({
   path: name,
@@ -161,7 +174,7 @@ const selection = v.strictObject({
   directory: v.optional(v.strictObject(owner)),
   ways: v.optional(list(v.strictObject(owner))),
   links: v.optional(list(list(name, MOST_FILES), MOST_FILES)),
-});
+} satisfies Members<SelectionInput>);
 
 const wireStep = v.strictObject({
   key: hex,
