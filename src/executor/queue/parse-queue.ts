@@ -3,12 +3,6 @@
  * its lengths and its keys are checked, as with the list of a shared cache.
  */
 import * as v from 'valibot';
-import type {
-  BindMount,
-  CacheMount,
-  SecretMount,
-  TmpfsMount,
-} from '../../dockerfile/mount-flags.js';
 import type { SelectionInput } from '../../keys/inputs.js';
 import { definitionKey, operationDigest, operationInputs } from '../../keys/inputs.js';
 import { isDigest } from '../../oci/blob-digest.js';
@@ -68,6 +62,8 @@ const location = v.strictObject({ file: name, line: count, column: count, endLin
 /** A schema for each member, or it does not compile: what is not here no worker takes. */
 type Members<T> = { readonly [Name in keyof T]-?: v.GenericSchema };
 
+type Mount<Kind> = Extract<RunStep['mounts'][number], { readonly type: Kind }>;
+
 const stepBase = {
   id: word,
   parent: v.optional(word),
@@ -87,7 +83,7 @@ const mount = v.variant('type', [
     from: v.optional(name),
     source: name,
     readOnly: v.boolean(),
-  } satisfies Members<BindMount>),
+  } satisfies Members<Mount<'bind'>>),
   v.strictObject({
     type: v.literal('cache'),
     target: name,
@@ -97,13 +93,13 @@ const mount = v.variant('type', [
     source: name,
     readOnly: v.boolean(),
     ...ownerIfGiven,
-  } satisfies Members<CacheMount>),
+  } satisfies Members<Mount<'cache'>>),
   v.strictObject({
     type: v.literal('tmpfs'),
     target: name,
     size: v.optional(count),
     readOnly: v.boolean(),
-  } satisfies Members<TmpfsMount>),
+  } satisfies Members<Mount<'tmpfs'>>),
   v.strictObject({
     type: v.literal('secret'),
     id: name,
@@ -111,7 +107,7 @@ const mount = v.variant('type', [
     env: v.optional(name),
     required: v.boolean(),
     ...owner,
-  } satisfies Members<SecretMount>),
+  } satisfies Members<Mount<'secret'>>),
 ]);
 
 const run = v.strictObject({
