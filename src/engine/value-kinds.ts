@@ -71,6 +71,14 @@ export function listOf(one: Kind): Kind {
       .find((problem) => problem !== undefined);
 }
 
+/** A list that says nothing when it is empty. */
+export function someOf(one: Kind): Kind {
+  const list = listOf(one);
+  return (value, name) =>
+    list(value, name) ??
+    ((value as unknown[]).length === 0 ? `${name} has to have an item` : undefined);
+}
+
 export function mapOf(one: Kind): Kind {
   return (value, name) =>
     anObject(value, name) ??

@@ -152,25 +152,10 @@ export class LockError extends LocatedError {
   readonly exitCode = 14;
 }
 
-/** Nobody whose key counts has signed an image. */
-export class SignatureError extends WiacError {
+/** Nobody whose key counts has signed an image. The location is that of the instruction that names it. */
+export class SignatureError extends LocatedError {
   readonly code = 'SIGNATURE';
   readonly exitCode = 15;
-  /** The instruction that names the image. */
-  readonly location: SourceLocation | undefined;
-
-  constructor(
-    message: string,
-    options: { hint?: string | undefined; location?: SourceLocation | undefined } = {},
-  ) {
-    super(message, options);
-    this.location = options.location;
-  }
-
-  /** The same error, of an instruction. */
-  at(location: SourceLocation): SignatureError {
-    return new SignatureError(this.message, { hint: this.hint, location });
-  }
 }
 
 /** A queue (--queue) that can't be reached, has no worker for a step, or holds what is none of its messages. */

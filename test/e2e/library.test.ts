@@ -70,6 +70,18 @@ describe('examples/library', () => {
   });
 });
 
+test('errors have the names that they are exported by', async () => {
+  writeFileSync(
+    join(program, 'names.mjs'),
+    `import * as wiac from 'wiac';
+    const errors = Object.entries(wiac).filter(([, each]) => each?.prototype instanceof Error);
+    console.log(JSON.stringify(errors.map(([name, each]) => [name, each.name])));`,
+  );
+  const names: [string, string][] = JSON.parse((await runProgram('names.mjs')).stdout);
+  expect(names.map(([, name]) => name)).toEqual(names.map(([exported]) => exported));
+  expect(names.flat()).toContain('SignatureError');
+});
+
 test('run can be stopped, and says what is missing', async () => {
   writeFileSync(
     join(program, 'stop.mjs'),

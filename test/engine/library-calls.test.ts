@@ -56,6 +56,7 @@ test.each<[string, unknown[], string]>([
   ['plan', [store, { context: '.', environment: { A: 1 } }], 'environment.A has to be a string'],
   ['build', [store, { context: '.', requireSigned: [{}] }], 'requireSigned[0].prefix has to be'],
   ['watch', [store, { context: '.' }, [], {}], 'request.signal has to be an AbortSignal'],
+  ['verifyImage', [{ reference: 'a', registry: {}, keys: [] }], 'request.keys has to have an item'],
   ['listBuilds', [{}], 'store has to be what openStore gives'],
   ['readBuild', [store, 5], 'id has to be a string'],
   ['loadBuild', [{}, 'x'], 'store has to be what openStore gives'],

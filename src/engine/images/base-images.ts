@@ -222,7 +222,8 @@ async function openWanted(
     return image;
   } catch (error) {
     const { location } = wanted;
-    if (error instanceof SignatureError) throw error.at(location);
+    if (error instanceof SignatureError)
+      throw new SignatureError(error.message, location, { hint: error.hint });
     throw error instanceof ImageError ? sayingMore(error, { location }) : error;
   }
 }

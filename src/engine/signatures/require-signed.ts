@@ -102,6 +102,7 @@ async function requireSignature(
   if (first === undefined)
     throw new SignatureError(
       `${reference} must be signed, and the image of that name was made on this machine`,
+      undefined,
       { hint: '--pull=always takes the one of the registry; wiac rmi removes this one' },
     );
   if (store && isKept(store, digests, keys)) return;

@@ -56,6 +56,7 @@ export function unsigned(
     problems.length === 0
       ? `${image} is not signed`
       : `${image} has no valid signature: ${tellProblems(problems)}`,
+    undefined,
     { hint },
   );
 }
