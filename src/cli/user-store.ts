@@ -10,7 +10,7 @@ import { readLimits } from './config-file.js';
 
 function describeLoss({ layers, images }: LostWork): string {
   const gone = images.length === 0 ? '' : `, with the images ${images.join(', ')}`;
-  return `the machine went down before all was on disk: dropped ${plural(layers, 'layer')}${gone}; build again to make them`;
+  return `the machine, or the disk, went down before all was on disk: dropped ${plural(layers, 'layer')}${gone}; build again to make them`;
 }
 
 function describeRebuilt({ damage, layers, entries, images }: Rebuilt): string {

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { UsageError } from '../util/errors.js';
 import { homeOr } from '../util/home-directory.js';
 import type { LiveProcess } from './pins/live-process.js';
+import type { Session } from './recovery/session.js';
 
 /** Absolute paths of the store's parts. */
 export interface StoreDirectories {
@@ -45,6 +46,8 @@ export interface StoreDirectories {
 export interface StorePaths extends StoreDirectories {
   /** The names of its work in progress end with its id. */
   readonly self: LiveProcess;
+  /** How long what it writes is in the kernel's hands. */
+  readonly session: Session;
 }
 
 /**

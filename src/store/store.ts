@@ -28,13 +28,14 @@ import { rebuildIndex } from './recovery/rebuild-index.js';
 import type { LostWork } from './recovery/recovery.js';
 import { recoverStore } from './recovery/recovery.js';
 import { readUsers, requireFaithfulCopy } from './recovery/sample.js';
+import { readSession } from './recovery/session.js';
 import { isUpgradable, upgradeStore } from './recovery/upgrade.js';
 import { noteOwnMarks, requireOwnMarks } from './require-own-marks.js';
 import { requireOwnParts } from './require-own-parts.js';
 import { requireOwnPlace } from './require-own-place.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 6;
+export const FORMAT_VERSION = 7;
 
 /** An open store. */
 export interface Store {
@@ -44,7 +45,7 @@ export interface Store {
   readonly sync: SyncMode;
   /** Limits for layers and archives that come from elsewhere. */
   readonly limits: ExpansionLimits;
-  /** What had to be dropped, because the machine went down before it was on disk. */
+  /** What had to be dropped, because the machine, or the disk, went down before it was on disk. */
   readonly lost: LostWork | undefined;
   /** The index was damaged and had to be made again. */
   readonly rebuilt: Rebuilt | undefined;
@@ -149,7 +150,7 @@ export async function openStore(
     requireOwnMarks(directories);
     closeToOthers(directories);
     self = await joinStore(directories);
-    const paths = { ...directories, self };
+    const paths = { ...directories, self, session: readSession(directories.root) };
     const { index, rebuilt } = await withIndexLock(paths, () => openLocked(paths));
     self.sweep();
     const users = readUsers(paths);

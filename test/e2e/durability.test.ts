@@ -112,6 +112,31 @@ describe('the power is cut when a build has just ended', () => {
   });
 });
 
+describe('the disk goes, and comes back within the boot', () => {
+  test.each<DiskKind>(['ext4', 'xfs'])('%s: what it lost is made again', async (kind) => {
+    const root = project();
+    const later = context({ Dockerfile: dockerfile('RUN echo later > /later') });
+    const disk = await emptyDisk(kind === 'xfs' ? '320M' : '64M', kind);
+    let again: Disk | undefined;
+    try {
+      expect((await disk.wiac(['build', '-q', root])).exitCode).toBe(0);
+      expect((await disk.wiac(['build', '-q', later], { WIAC_SYNC: 'none' })).exitCode).toBe(0);
+      again = await disk.unplug();
+      const events = await rebuild(again, later);
+      expect(events[0]).toEqual({
+        type: 'warning',
+        message: expect.stringMatching(/or the disk, went down before 1 layers .* dropped/),
+      });
+      expect(ranSteps(events)).toHaveLength(1);
+      // What was certainly there is there.
+      expect(ranSteps(await rebuild(again, root))).toEqual([]);
+    } finally {
+      await again?.remove();
+      await disk.remove();
+    }
+  });
+});
+
 describe('the power is cut when others have written a lot to the same disk', () => {
   const OTHERS = 96 << 20;
   /** ext4 writes data at once when half of its room is taken by what is not written. */

@@ -38,7 +38,7 @@ const DEAD = 'aaaaaaaaaaaaaaaa-1' as ProcessId;
 
 async function joined(): Promise<StorePaths> {
   const directories = storePaths(root);
-  return { ...directories, self: await joinStore(directories) };
+  return { ...directories, self: await joinStore(directories), session: 'boot' };
 }
 
 describe('processes', () => {

@@ -20,6 +20,8 @@ export interface Disk {
     under?: readonly string[],
   ) => Promise<Result>;
   readonly cut: () => Promise<Disk>;
+  /** The one whose cable came off, and which is mounted again within the boot. */
+  readonly unplug: () => Promise<Disk>;
   readonly remove: () => Promise<void>;
 }
 
@@ -49,14 +51,20 @@ async function mountDisk(
   kind: DiskKind,
   dirtyBytes: number,
   boot: number,
+  mount = boot,
 ): Promise<Disk> {
-  const path = join(directory, `mnt${boot}`);
+  const path = join(directory, `mnt${mount}`);
   mkdirSync(path);
   await execa('mount', ['-o', KINDS[kind].options, image, path]);
   const bootId = join(directory, `boot${boot}`);
   writeFileSync(bootId, `${String(boot).repeat(8)}-2222-3333-4444-555555555555\n`);
   const memory = join(directory, `meminfo${boot}`);
   writeFileSync(memory, meminfo(dirtyBytes));
+  const copyDisk = async () => {
+    const copy = join(directory, `disk${mount + 1}`);
+    await execa('cp', ['--sparse=always', image, copy]);
+    return copy;
+  };
   return {
     path,
     wiac: async (args, env = {}, under = []) => {
@@ -80,11 +88,8 @@ async function mountDisk(
       });
       return { exitCode, stdout, stderr };
     },
-    cut: async () => {
-      const copy = join(directory, `disk${boot + 1}`);
-      await execa('cp', ['--sparse=always', image, copy]);
-      return mountDisk(copy, directory, kind, dirtyBytes, boot + 1);
-    },
+    cut: async () => mountDisk(await copyDisk(), directory, kind, dirtyBytes, boot + 1, mount + 1),
+    unplug: async () => mountDisk(await copyDisk(), directory, kind, dirtyBytes, boot, mount + 1),
     remove: async () => {
       await execa('umount', [path]);
     },

@@ -34,7 +34,7 @@ import type {
   UsageRecord,
   UseRecord,
 } from '../records.js';
-import { readBootId } from '../recovery/boot-id.js';
+import type { Session } from '../recovery/session.js';
 import type { NewestTransaction } from './newest-transaction.js';
 import { newestTransaction } from './newest-transaction.js';
 import type { OnChange, RecordFiles } from './record-files.js';
@@ -46,6 +46,7 @@ import { fileIdentity } from './transaction.js';
 export interface CacheIndex extends StoreIndex {
   /** The process that has it open. */
   readonly self: LiveProcess;
+  readonly session: Session;
   /** Nobody may look into it any more. */
   closed: boolean;
   /** The file, and which one it was when it was opened: see transaction.ts. */
@@ -97,8 +98,8 @@ export interface CacheIndex extends StoreIndex {
   readonly images: Database<ImageRecord, string>;
   /** Image ids by name. */
   readonly names: Database<string, string>;
-  /** Boot ids of layers and blobs that are not certainly on disk; see durability.ts. */
-  readonly unsynced: Database<string, string>;
+  /** Sessions of layers and blobs that are not certainly on disk; see durability.ts. */
+  readonly unsynced: Database<Session, string>;
   /** What running processes use, by their identity. */
   readonly uses: Database<UseRecord, string>;
   /** Cache mounts by the name of their directory in mounts/. */
@@ -113,14 +114,16 @@ export function openEnvironment(path: string): RootDatabase {
 }
 
 function openTables(paths: StorePaths, environment: RootDatabase, file: string): CacheIndex {
-  const unsynced: Database<string, string> = environment.openDB({
+  const unsynced: Database<Session, string> = environment.openDB({
     name: 'unsynced',
     encoding: 'string',
   });
   // Not certainly on disk: see durability.ts.
-  const onChange: OnChange = (kind, name) => unsynced.putSync(recordMark(kind, name), readBootId());
+  const onChange: OnChange = (kind, name) =>
+    unsynced.putSync(recordMark(kind, name), paths.session);
   const tables: Omit<CacheIndex, '__brand'> = {
     self: paths.self,
+    session: paths.session,
     closed: false,
     file,
     identity: fileIdentity(file),

@@ -35,7 +35,8 @@ import type {
   RemoteLayerRecord,
   StepRecord,
 } from '../records.js';
-import { readBootId, sinceBoot } from '../recovery/boot-id.js';
+import type { Session } from '../recovery/session.js';
+import { bootOf, isSameSession, sinceBoot } from '../recovery/session.js';
 import { hasShape } from './record-shapes.js';
 
 /** A name of an image. */
@@ -47,7 +48,8 @@ export interface NameRecord {
 
 /** When a record was written: whether a power cut may have taken what it speaks of. */
 export interface Written {
-  readonly boot: string;
+  /** The session in which. */
+  readonly boot: Session;
   /** ms since that boot. */
   readonly at: number;
 }
@@ -185,7 +187,7 @@ export function readNotes(tmp: string, name: string): string[] | undefined {
 }
 
 function recordFolder<T, K extends string>(
-  { root, tmp, self }: StorePaths,
+  { root, tmp, self, session }: StorePaths,
   kind: Kind<T, K>,
   onChange: OnChange,
 ): RecordFolder<T, K> {
@@ -204,7 +206,7 @@ function recordFolder<T, K extends string>(
   };
   const getText = (record: T) => JSON.stringify(kind.encode(record));
   const getContent = (record: T) => {
-    const written: Written = { boot: readBootId(), at: sinceBoot() };
+    const written: Written = { boot: session, at: sinceBoot() };
     return `{"written":${JSON.stringify(written)},"record":${getText(record)}}\n`;
   };
   const newDraft = () => join(tmp, `${randomName()}.${self.id}`);
@@ -367,7 +369,7 @@ function flush(path: string): void {
 
 /** Notes that everything that was written by a time of this boot is on disk; so is the note. */
 export function noteSynced(paths: StorePaths, at: number): void {
-  const boot = readBootId();
+  const boot = bootOf(paths.session);
   const others = Object.entries(readSynced(paths)).filter(([id]) => id !== boot);
   const boots = Object.fromEntries([...others.slice(1 - MOST_BOOTS), [boot, at]]);
   const draft = join(paths.tmp, `${randomName()}.${paths.self.id}`);
@@ -379,7 +381,6 @@ export function noteSynced(paths: StorePaths, at: number): void {
 
 /** Tells records of what is certainly on disk, or in the hands of the running kernel, from others. */
 export function certainty(paths: StorePaths): (written: Written) => boolean {
-  const now = readBootId();
   const synced = readSynced(paths);
-  return ({ boot, at }) => boot === now || (synced[boot] ?? -1) > at;
+  return ({ boot, at }) => isSameSession(boot, paths.session) || (synced[bootOf(boot)] ?? -1) > at;
 }

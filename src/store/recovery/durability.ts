@@ -4,11 +4,11 @@
  *
  * Waiting for the disk before every entry would be right but slow (syncfs(2) waits for all that is
  * dirty, once a step), and fsync(2) of 20,000 files slower still. So an entry is published with a
- * mark that names the boot it was made in; one syncfs at the end of the build puts everything on
+ * mark that names the session it was made in (session.ts); one syncfs at the end of the build puts everything on
  * disk (or what has a mark alone: own-sync.ts), then the marks go. A process that opens the store in
- * another boot and finds a mark knows that the
- * machine went down before that sync, and drops what the mark is on: such a step runs again. Within
- * one boot a mark means nothing, because what a killed process wrote is in the kernel's hands.
+ * another session and finds a mark knows that the machine, or the disk, went down before that sync, and drops what the
+ * mark is on: such a step runs again. Within one session a mark means nothing, because what a killed process wrote is
+ * in the kernel's hands.
  *
  * Nothing is hashed, and a build in which every step is cached only reads a table that is empty.
  */
@@ -21,8 +21,8 @@ import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
-import { readBootId, sinceBoot } from './boot-id.js';
 import { syncOwn } from './own-sync.js';
+import { sinceBoot } from './session.js';
 
 /** full: one sync a step; batch: one sync a build; none: never, a reboot drops what was made. */
 export type SyncMode = 'full' | 'batch' | 'none';
@@ -49,7 +49,7 @@ export function blobMark(digest: string): string {
 
 /** Marks something as not certainly on disk; in the transaction that makes it visible. */
 export function markUnsynced(index: CacheIndex, mark: string): void {
-  index.unsynced.putSync(mark, readBootId());
+  index.unsynced.putSync(mark, index.session);
 }
 
 /** @param action fails with the file system's errors @throws NoSpaceError, StoreError in their place */

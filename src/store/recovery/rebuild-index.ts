@@ -17,8 +17,8 @@ import type { StorePaths } from '../paths.js';
 import { blobPath } from '../paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from '../records.js';
 import { getBlobs } from '../records.js';
-import { readBootId, sinceBoot } from './boot-id.js';
 import { blobMark, layerMark, markUnsynced, syncFileSystem } from './durability.js';
+import { isSameSession, sinceBoot } from './session.js';
 
 /** What there is after the index was made again. */
 export interface Rebuilt {
@@ -148,12 +148,11 @@ export async function rebuildIndex(paths: StorePaths, damage: string): Promise<R
   const draft = join(paths.tmp, `index.${paths.self.id}`);
   mkdirSync(draft);
   const index = openIndex(paths, draft);
-  const boot = readBootId();
   const pass: Pass = {
     paths,
     index,
     isCertain: certainty(paths),
-    isRecent: (written) => written.boot === boot && written.at >= began,
+    isRecent: (written) => isSameSession(written.boot, paths.session) && written.at >= began,
   };
   index.environment.transactionSync(() => {
     addLayers(pass);

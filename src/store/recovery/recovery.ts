@@ -1,4 +1,4 @@
-/** After an unclean reboot: drops what was published but never certainly on disk. */
+/** After an unclean reboot, or end of a mount: drops what was published but never certainly on disk. */
 import { rmSync } from 'node:fs';
 import { checkpoint } from '../../util/checkpoint.js';
 import { dropBlob, dropLayers } from '../gc/drop.js';
@@ -10,7 +10,7 @@ import { announceRemoval, removeLayer } from '../layers/layer-store.js';
 import type { StorePaths } from '../paths.js';
 import { blobPath } from '../paths.js';
 import type { LayerId } from '../records.js';
-import { readBootId } from './boot-id.js';
+import { isSameSession } from './session.js';
 
 /** What the machine went down on. */
 export interface LostWork {
@@ -26,12 +26,13 @@ interface Marked {
   readonly records: readonly string[];
 }
 
-/** Marks of former boots; reading an empty table is all that this costs as a rule. */
+/** Marks of former sessions; reading an empty table is all that this costs as a rule. */
 function formerMarks(index: CacheIndex): Marked | undefined {
   const marks = [...index.unsynced.getRange()];
   if (marks.length === 0) return undefined;
-  const boot = readBootId();
-  const former = marks.filter(({ value }) => value !== boot).map(({ key }) => key);
+  const former = marks
+    .filter(({ value }) => !isSameSession(value, index.session))
+    .map(({ key }) => key);
   if (former.length === 0) return undefined;
   const named = (kind: string) =>
     former.filter((mark) => mark.startsWith(kind)).map((mark) => mark.slice(kind.length));
@@ -49,7 +50,7 @@ function ignoreFailure(action: () => void): void {
 }
 
 /**
- * Drops the layers and blobs that carry the mark of a former boot; see durability.ts.
+ * Drops the layers and blobs that carry the mark of a former session; see durability.ts.
  * @returns undefined when no layer was dropped: a push leaves blobs that are not on disk, and makes
  *   them again without a word
  */
