@@ -16,6 +16,8 @@
 // Two that copy or link need not be waited for by one that reads. So many requests wait at most,
 // the others stay with wiac.
 enum { THREADS = 4, WAITING = 16, RECORD_BYTES = 64 << 10 };
+// Exit code (EX_TEMPFAIL) where there is no room for a thread: wiac says so.
+enum { NO_THREADS = 75 };
 
 static const struct {
     uint8_t kind;
@@ -192,7 +194,7 @@ int serve_files(int input, int output_descriptor) {
     while (count < (isolated != NULL ? THREADS : 1) &&
            pthread_create(&threads[count], NULL, work, isolated) == 0)
         count++;
-    if (count == 0) return 1;
+    if (count == 0) return NO_THREADS;
     for (struct job *job; (job = read_job(input)) != NULL;) give_to_threads(job);
     // What was asked for is still done.
     pthread_mutex_lock(&queue.mutex);

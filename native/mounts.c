@@ -7,6 +7,8 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -161,6 +163,15 @@ static void allow_descriptors(const struct rlimit *before, size_t count) {
     setrlimit(RLIMIT_NOFILE, &enough);
 }
 
+// Where overlayfs can make nothing in its work directory, as on a full disk, it mounts read-only and says so in
+// the kernel's log alone: a program that does not mind would have made a layer without its files.
+static bool takes_writes(const char *target) {
+    struct statfs found;
+    if (statfs(target, &found) == -1) return false;
+    errno = EROFS;
+    return (found.f_flags & ST_RDONLY) == 0;
+}
+
 static bool mount_overlay(char **operands, size_t count) {
     char options[OPTIONS_BYTES];
     size_t length = 0;
@@ -175,8 +186,10 @@ static bool mount_overlay(char **operands, size_t count) {
         if (!add_option(options, &length, ",", -1) || !add_option(options, &length, operands[2], -1))
             return false;
     blame(operands[0]);
+    unsigned long flags = number(operands[1]);
     return chdir("/proc/self/fd") == 0 &&
-           mount("overlay", operands[0], "overlay", number(operands[1]), options) == 0;
+           mount("overlay", operands[0], "overlay", flags, options) == 0 &&
+           ((flags & MS_RDONLY) != 0 || operands[3][0] == '\0' || takes_writes(operands[0]));
 }
 
 // TARGET FLAGS OPTIONS UPPER WORK LOWER ...: without an upper directory for reading. The directories

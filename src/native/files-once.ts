@@ -1,6 +1,7 @@
 /** Requests about files for callers that can't wait: each by a process of its own. */
 import { spawnSync } from 'node:child_process';
 import { IsolationError } from '../util/errors.js';
+import { asLimitError } from '../util/open-files.js';
 import { getBinary } from './binary.js';
 import { getDone } from './file-server.js';
 import type { Frame } from './frames.js';
@@ -18,6 +19,8 @@ export function requestFilesNow(kind: number, payload: Buffer): Buffer {
   const [frame] = frames;
   if (frame) return getDone(frame);
   const reason = error?.message ?? signal ?? `exit code ${status}`;
+  const limit = asLimitError(error);
+  if (limit) throw limit;
   throw new IsolationError(`wiac-sys could not be started: ${reason}`, {
     hint: 'install wiac again; in a clone of its repository: npm run build',
     cause: error,

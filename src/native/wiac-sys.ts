@@ -4,7 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { IsolationError } from '../util/errors.js';
+import { IsolationError, LimitError, type WiacError } from '../util/errors.js';
+import { asLimitError, MORE_PROCESSES } from '../util/open-files.js';
 import { getBinary } from './binary.js';
 import type { Frame } from './frames.js';
 import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from './frames.js';
@@ -66,10 +67,15 @@ const FACES = { serve: 'runs the containers', files: 'sees to files' } as const;
 
 export type Face = keyof typeof FACES;
 
+/** Exit code of one that could start no thread (native/files.c). */
+const NO_THREADS = 75;
+
 /** Descriptor of the socket in wiac-sys: the three before it are its standard streams. */
 export const SOCKET = 3;
 
-export function startError(binary: string, cause: Error): IsolationError {
+export function startError(binary: string, cause: Error): WiacError {
+  const limit = asLimitError(cause);
+  if (limit) return limit;
   return new IsolationError(`${binary} could not be started: ${cause.message}`, {
     hint: 'was wiac upgraded meanwhile? start it again; else install it again, in a clone of its repository: npm run build',
     cause,
@@ -81,11 +87,18 @@ function describeEnd(child: ChildProcess): string {
   return signalCode === null ? `exit code ${exitCode}` : signalCode;
 }
 
+function endError(face: Face, child: ChildProcess): WiacError {
+  const who = `wiac-sys, which ${FACES[face]},`;
+  if (child.exitCode === NO_THREADS)
+    return new LimitError(`${who} could start no thread`, { hint: MORE_PROCESSES });
+  return new IsolationError(`${who} has ended: ${describeEnd(child)}`);
+}
+
 /** @param onEnd called once, when it has ended by itself or could not be started */
 async function start(
   face: Face,
   onFrame: (frame: Frame) => void,
-  onEnd: (error: IsolationError) => void,
+  onEnd: (error: WiacError) => void,
 ): Promise<Running> {
   const { spawn } = await import('node:child_process');
   const binary = getBinary();
@@ -98,9 +111,7 @@ async function start(
   const socket = child.stdio[SOCKET] as Socket | undefined;
   child.on('error', (cause) => onEnd(startError(binary, cause)));
   // When all that it had sent is read.
-  child.on('close', () =>
-    onEnd(new IsolationError(`wiac-sys, which ${FACES[face]}, has ended: ${describeEnd(child)}`)),
-  );
+  child.on('close', () => onEnd(endError(face, child)));
   // The end says more than a write that fails because of it.
   socket?.on('error', () => {});
   socket?.on('data', frameReader(onFrame));
@@ -120,7 +131,7 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
   const pending = new Map<number, Pending>();
   let running: Promise<Running> | undefined;
   /** Why there is none any more. */
-  let ended: IsolationError | undefined;
+  let ended: WiacError | undefined;
   let numbers = 0;
 
   const isHeld = () => [...pending.values()].some((each) => each.isHeld);
@@ -139,7 +150,7 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
       else found?.resolve({ kind, payload });
     }
   };
-  const onEnd = (error: IsolationError) => {
+  const onEnd = (error: WiacError) => {
     // It was killed, or has a bug: no other one takes its place, and the build ends.
     ended ??= error;
     const left = [...pending.values()];

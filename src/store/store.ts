@@ -62,11 +62,17 @@ function readVersion(path: string): number | undefined {
   }
 }
 
-/** Is a part of the store on a read-only file system, or another one? */
+/** A read-only file system, or another one; a disk that gives errors, a file system that was shut down or is damaged. */
+const UNUSABLE = new Set(['EROFS', 'EXDEV', 'EIO', 'EUCLEAN']);
+/** The numbers of EIO, EROFS and EUCLEAN, as lmdb gives them. */
+const UNUSABLE_INDEX = new Set<unknown>([5, 30, 117]);
+
+/** Can a part of the store not be written to? */
 function isUnwritable(root: string, error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   const { code, path, dest }: NodeJS.ErrnoException & { readonly dest?: string } = error;
-  if (code !== 'EROFS' && code !== 'EXDEV') return false;
+  if (UNUSABLE_INDEX.has(code)) return true;
+  if (code === undefined || !UNUSABLE.has(code)) return false;
   return [path, dest].some((place) => place?.startsWith(`${root}/`));
 }
 

@@ -131,7 +131,7 @@ export class UnsupportedError extends LocatedError {
   readonly exitCode = 9;
 }
 
-/** A limit of the system is too low: open files (RLIMIT_NOFILE, /proc/sys/fs/file-max). */
+/** A limit of the system is too low: open files (RLIMIT_NOFILE, /proc/sys/fs/file-max), processes, namespaces, mounts. */
 export class LimitError extends WiacError {
   readonly code = 'LIMIT';
   readonly exitCode = 12;

@@ -1,4 +1,4 @@
-/** How many files a process may have open (RLIMIT_NOFILE), how large they may be (RLIMIT_FSIZE), and the errors. */
+/** How many files a process may have open (RLIMIT_NOFILE), how large they may be (RLIMIT_FSIZE), and the errors; those of processes too. */
 import { readFileSync } from 'node:fs';
 import { LimitError } from './errors.js';
 
@@ -11,7 +11,11 @@ const CODES = new Set<unknown>(['EMFILE', 'ENFILE', 24, 23]);
 /** V8's words. It reserves gigabytes of addresses for each WebAssembly module, used or not. */
 const NO_ADDRESSES = /^WebAssembly\..*Out of memory/;
 
-/** "Too many open files", a file that may not grow, and too few addresses, as a typed error; undefined for others. */
+/** What to do where no process can be started. */
+export const MORE_PROCESSES =
+  'allow more processes (ulimit -u; pids.max of the control group), or build with fewer steps at a time (--jobs 1)';
+
+/** "Too many open files", a file that may not grow, too many processes, and too few addresses, as a typed error; undefined for others. */
 export function asLimitError(error: unknown): LimitError | undefined {
   if (error instanceof RangeError && NO_ADDRESSES.test(error.message)) {
     return new LimitError('this process may not reserve as much virtual memory as Node needs', {
@@ -19,7 +23,13 @@ export function asLimitError(error: unknown): LimitError | undefined {
       cause: error,
     });
   }
-  const { code } = (error ?? {}) as { code?: unknown };
+  const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
+  if (code === 'EAGAIN' && typeof syscall === 'string' && syscall.startsWith('spawn')) {
+    return new LimitError(`no process could be started: ${(error as Error).message}`, {
+      hint: MORE_PROCESSES,
+      cause: error,
+    });
+  }
   if (code === 'EFBIG') {
     return new LimitError(`a file may not be so large here: ${(error as Error).message}`, {
       hint: 'allow more (ulimit -f unlimited); the file system may have a limit of its own',

@@ -11,6 +11,7 @@ import { encodeContainer } from './encode-container.js';
 import type { Operation } from './operations.js';
 import { encodeOperations } from './operations.js';
 import { loggedOutput, runtimeFailure } from './runtime-log.js';
+import { setupError } from './setup-errors.js';
 
 /** Gets the program's output in pieces as it comes. */
 export type OnOutput = (chunk: Buffer) => void;
@@ -21,22 +22,6 @@ export interface Exit {
   readonly code: number;
   /** Why the program could not be started at all. */
   readonly startError: string | undefined;
-}
-
-function setupHint(message: string): string | undefined {
-  if (/^(clone|unshare|open_tree)\b.*Operation not permitted/.test(message)) {
-    return 'run wiac as root, or allow unprivileged user namespaces on this machine';
-  }
-  if (/^overlay .*Too many levels of symbolic links/.test(message)) {
-    return 'overlayfs takes no layer that is inside of another one, as all are of /: wiac has one in $TMPDIR as well';
-  }
-  if (/^overlay /.test(message)) {
-    return 'overlayfs refused these directories: is the store on overlayfs itself, or a layer missing? see dmesg';
-  }
-  if (/Function not implemented/.test(message)) {
-    return 'wiac needs Linux 5.12 or newer, and nothing that hides its system calls: see wiac doctor';
-  }
-  return undefined;
 }
 
 /** The end of a container whose output wiac gets. */
@@ -77,26 +62,23 @@ function refusedWorkdir(message: string, { workdir }: Container): ContextError |
 }
 
 /**
- * @throws ContextError for a mount or a working directory that has no place; IsolationError when the container could not be set up, its output not
- *   be written, or its files be changed later
+ * @throws ContextError for a mount or a working directory that has no place; IsolationError, LimitError or NoSpaceError
+ *   when the container could not be set up, its output not be written, or its files be changed later
  */
 function getExit(reply: Reply, container?: Container): CapturedExit {
   const { code, kind, message, survey } = readEnd(reply);
+  const upper = container?.overlay.upper?.directory;
   if (kind === 'setup') {
     const refused =
       container && (refusedMount(message, container) ?? refusedWorkdir(message, container));
     if (refused) throw refused;
-    throw new IsolationError(`the container could not be set up: ${message}`, {
-      hint: setupHint(message),
-    });
+    throw setupError('the container could not be set up', message, upper);
   }
   if (kind === 'output') {
     throw new IsolationError(`the program's output could not be written: ${message}`);
   }
   if (kind === 'files') {
-    throw new IsolationError(`the container's files could not be made read-only: ${message}`, {
-      hint: setupHint(message),
-    });
+    throw setupError("the container's files could not be made read-only", message, upper);
   }
   const startError = kind === 'exec' ? message : undefined;
   return { code, startError, survey, isHeld: kind === 'held' };

@@ -19,8 +19,9 @@
 import { closeSync, mkdirSync, readdirSync, readlinkSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { makeFifos } from '../../native/store-files.js';
-import { StoreError } from '../../util/errors.js';
+import { StoreError, WiacError } from '../../util/errors.js';
 import { hasReader, openFifo } from '../../util/fifo.js';
+import { saysFull } from '../../util/no-space.js';
 import { randomName } from '../layers/random-name.js';
 import type { StoreDirectories } from '../paths.js';
 
@@ -114,7 +115,7 @@ async function fillPool(pool: string): Promise<void> {
     await makeFifos(pool, Array.from({ length: FIFOS }, randomName));
   } catch (error) {
     const code = getCode(error);
-    if (code === undefined || code === 'ENOSPC' || code === 'EDQUOT') throw error;
+    if (error instanceof WiacError || code === undefined || saysFull(error)) throw error;
     throw new StoreError(`the store can't make a FIFO: ${(error as Error).message}`, {
       hint: 'it needs a file system of this machine with FIFOs, such as ext4 or xfs: set WIAC_ROOT',
       cause: error,

@@ -9,6 +9,9 @@ import { removeTree } from '../../fs/remove-tree.js';
 import type { TreeChange } from '../../fs/scan/tree.js';
 import { decodeTree, diffTrees } from '../../fs/scan/tree.js';
 import type { LayerDigest, TreeDigest } from '../../keys/digest.js';
+import { ContextError, WiacError } from '../../util/errors.js';
+import { saysFull } from '../../util/no-space.js';
+import { asLimitError } from '../../util/open-files.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
 import { updateLayer } from '../entries/entries.js';
 import type { IndexScanStore } from '../entries/scan-store.js';
@@ -46,6 +49,13 @@ function describeChanges(found: readonly TreeChange[]): string {
   if (!first) return '';
   const more = found.length > 1 ? ` and ${found.length - 1} more` : '';
   return `: ${first.change} ${first.path}${more}`;
+}
+
+/** Does the machine lack something, such as room, open files, processes or memory? That says nothing of a layer. */
+function isOfMachine(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  const isTyped = error instanceof WiacError && !(error instanceof ContextError);
+  return isTyped || code === 'ENOMEM' || saysFull(error) || asLimitError(error) !== undefined;
 }
 
 function getProblem(
@@ -102,7 +112,7 @@ export async function checkLayerContent(
     return { finding: undefined, recorded: record.digest === undefined, read };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined || code === 'ENOSPC') throw error;
+    if (code === undefined || isOfMachine(error)) throw error;
     return damage(`it can't be read: ${message}`);
   }
 }
