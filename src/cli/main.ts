@@ -1,6 +1,6 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
 import { CommanderError } from 'commander';
-import { InterruptedError, StoreError, WiacError } from '../util/errors.js';
+import { InterruptedError, StoreError, UsageError, WiacError } from '../util/errors.js';
 import { asLimitError, requireOpenFiles } from '../util/open-files.js';
 import { carryOutWords, errorForm } from './carry-out-words.js';
 import { requireText } from './given-text.js';
@@ -22,6 +22,15 @@ process.on('SIGXFSZ', () => {});
 // All is done. Node would take its heap apart, piece by piece, before it ends; the kernel does that at once.
 process.on('beforeExit', () => process.exit());
 
+/** The directory that the command was given in was removed: a path that begins nowhere means nothing. */
+function asPlaceError(error: unknown): UsageError | undefined {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code !== 'ENOENT' || syscall !== 'uv_cwd') return undefined;
+  return new UsageError('the directory that you are in was removed', {
+    hint: 'go to another one (cd), or name all directories from the root on',
+  });
+}
+
 async function run(): Promise<void> {
   let exitCode = 0;
   const words = process.argv.slice(2);
@@ -39,7 +48,7 @@ async function run(): Promise<void> {
       process.exitCode = cut;
       return;
     }
-    const error = asLimitError(thrown) ?? thrown;
+    const error = asLimitError(thrown) ?? asPlaceError(thrown) ?? thrown;
     if (error instanceof CommanderError) {
       // --help and --version end by throwing; they have printed what they had to say.
       process.exitCode = error.exitCode;

@@ -7,8 +7,6 @@ import type { ProgramExit } from '../executor/local/run-program.js';
 import { envPairs } from '../oci/image-config.js';
 import { storeRoot, temporaryDirectory } from '../store/paths.js';
 import { closeStore } from '../store/store.js';
-import { WiacError } from '../util/errors.js';
-import { asNoSpaceError } from '../util/no-space.js';
 import { parseLimits } from './container-limits.js';
 import type { ContainerSettings } from './run-container.js';
 import { containerSettings } from './run-container.js';
@@ -99,9 +97,6 @@ export async function runCommand(
   try {
     checkRemoval(options, target.layer !== undefined);
     return await runTarget(target, options, settings, control);
-  } catch (error) {
-    const { message } = error as Error;
-    throw error instanceof WiacError ? error : (asNoSpaceError(error, message) ?? error);
   } finally {
     if (store) await closeStore(store);
   }

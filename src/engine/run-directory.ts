@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Directory } from '../fs/directory.js';
 import { closeDirectory, openRoot } from '../fs/directory.js';
 import { removeTree } from '../fs/remove-tree.js';
+import { asTemporaryError } from './run-directory-error.js';
 
 const PREFIX = 'wiac-run-';
 /** Of a directory that has no socket yet. */
@@ -78,8 +79,20 @@ export interface RunDirectory {
   readonly remove: () => void;
 }
 
-/** Makes one, and removes those of processes that were killed. @param temporary trusted path */
+/**
+ * Makes one, and removes those of processes that were killed.
+ * @param temporary trusted path
+ * @throws UsageError, NoSpaceError, LimitError when nothing can be made there
+ */
 export async function openRunDirectory(temporary: string): Promise<RunDirectory> {
+  try {
+    return await makeRunDirectory(temporary);
+  } catch (error) {
+    throw asTemporaryError(error, temporary);
+  }
+}
+
+async function makeRunDirectory(temporary: string): Promise<RunDirectory> {
   await sweep(temporary);
   const made = mkdtempSync(join(temporary, NEW));
   try {

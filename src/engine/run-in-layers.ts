@@ -15,6 +15,7 @@ import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import { temporaryDirectory } from '../store/paths.js';
 import { UsageError } from '../util/errors.js';
 import { openRunDirectory } from './run-directory.js';
+import { asRunError } from './run-directory-error.js';
 
 /** A program, and the layers that it runs in. */
 export interface LayersRun
@@ -69,6 +70,8 @@ export async function runInLayers(request: LayersRun): Promise<RunOutcome> {
   const scratch = await openRunDirectory(request.temporary);
   try {
     return await runWithin(request, scratch.path);
+  } catch (error) {
+    throw asRunError(error, scratch.path);
   } finally {
     scratch.remove();
   }

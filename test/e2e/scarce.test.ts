@@ -52,7 +52,9 @@ test('where overlayfs would mount read-only for want of room, no program runs', 
     // Of the container, and with one that is left, of overlayfs.
     expect(await run()).toMatchObject({
       exitCode: 125,
-      stderr: expect.stringMatching(/^wiac: ENOSPC: no space left .*\nhint: free some space/),
+      stderr: expect.stringMatching(
+        /^wiac: ENOSPC: no space left .*\nhint: free some space there\n/,
+      ),
     });
     rmSync(join(path, '0'));
     expect(await run()).toEqual({
@@ -84,4 +86,47 @@ test.each(['ext4', 'xfs'] as const)('a disk that fails while a step runs (%s)', 
   } finally {
     await disk.remove();
   }
+});
+
+describe('places that are not there', () => {
+  const builtHere = async () => {
+    const made = machine();
+    const root = context({ Dockerfile: dockerfile('RUN echo made > /made') });
+    await made.build(root, '-t', 'image');
+    return { ...made, context: root };
+  };
+
+  test('TMPDIR is gone, or nothing can be written there: run and shell say so', async () => {
+    const { wiac, context: root } = await builtHere();
+    const env = { TMPDIR: '/proc/self' };
+    const missing = { TMPDIR: '/nonexistent' };
+    for (const command of [
+      ['run', 'image', '/bin/true'],
+      ['shell', root, '--', '/bin/true'],
+    ]) {
+      const exitCode = command[0] === 'run' ? 125 : 2;
+      for (const each of [env, missing])
+        expect(await wiac(command, { env: each })).toEqual({
+          exitCode,
+          stdout: '',
+          stderr: expect.stringMatching(
+            new RegExp(`^wiac: ${each.TMPDIR} can't be used .*\nhint: set TMPDIR to a directory`),
+          ),
+        });
+    }
+  });
+
+  test('the directory that one is in was removed', async () => {
+    const { root, context: project } = await builtHere();
+    const script = 'cd "$1" && rmdir "$1" && shift && exec "$@"';
+    const wiac = (...words: readonly string[]) => {
+      const command = ['-c', script, 'sh', tempDir(), process.execPath, WIAC, ...words];
+      return execa('sh', command, { env: { WIAC_ROOT: root }, reject: false });
+    };
+    expect(await wiac('build', '.')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/^wiac: the directory that you are in was removed\nhint: /),
+    });
+    expect(await wiac('build', '-q', project)).toMatchObject({ exitCode: 0 });
+  });
 });
