@@ -93,7 +93,7 @@ describe('the power is cut when a build has just ended', () => {
         expect(ranSteps(events)).toHaveLength(4);
         expect(events[0]).toEqual({
           type: 'warning',
-          message: expect.stringMatching(/4 layers .* dropped, with the images lost:latest/),
+          message: expect.stringMatching(/dropped 4 layers, with the images lost:latest;/),
         });
         expect((await disk.wiac(['images'])).stdout).not.toContain('lost');
       },
@@ -125,7 +125,7 @@ describe('the disk goes, and comes back within the boot', () => {
       const events = await rebuild(again, later);
       expect(events[0]).toEqual({
         type: 'warning',
-        message: expect.stringMatching(/or the disk, went down before 1 layers .* dropped/),
+        message: expect.stringMatching(/or the disk, went down before .* dropped 1 layer;/),
       });
       expect(ranSteps(events)).toHaveLength(1);
       // What was certainly there is there.
