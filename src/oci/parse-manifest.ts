@@ -6,7 +6,14 @@ import { isDigest } from './blob-digest.js';
 import { parseForeignJson } from './foreign-json.js';
 import { ImageError } from './image-error.js';
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from './media-types.js';
-import type { Descriptor, ImageConfig, ImageIndex, ImageManifest } from './resolved-image.js';
+import { hostPlatform, isPlatformPart } from './platform.js';
+import type {
+  Descriptor,
+  ImageConfig,
+  ImageIndex,
+  ImageManifest,
+  Platform,
+} from './resolved-image.js';
 
 /** Manifests and configs above this size are refused; distribution-spec asks for 4 MiB at least. */
 export const MAX_JSON_BYTES = 8 * 1024 * 1024;
@@ -36,10 +43,27 @@ function withoutNulls(object: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null));
 }
 
-function checkPlatform(value: unknown, where: string): void {
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || value === '';
+}
+
+/** A platform that names nothing is none: some tools write one with two empty strings. */
+function checkPlatform(value: unknown, where: string): JsonObject | undefined {
   if (!isObject(value) || typeof value.os !== 'string' || typeof value.architecture !== 'string')
     throw new ImageError(`${where} has a platform without os or architecture`);
+  const { os, architecture, variant } = value;
+  if (os === '' && architecture === '') return undefined;
+  requirePlatformParts([os, architecture, variant], `${where} has a platform`);
+  return withoutNulls(value);
 }
+
+/** Each is nothing, or can stand in the name of a platform. @throws ImageError */
+function requirePlatformParts(parts: readonly unknown[], where: string): void {
+  if (parts.every((part) => isNothing(part) || isPlatformPart(part))) return;
+  throw new ImageError(`${where} that means nothing: ${parts.map(inQuotes).join(', ')}`);
+}
+
+const inQuotes = (value: unknown) => JSON.stringify(value) ?? 'undefined';
 
 /**
  * Checks a descriptor.
@@ -55,10 +79,11 @@ export function parseDescriptor(value: unknown, where: string): Descriptor {
     throw new ImageError(`${where} has no valid digest: ${JSON.stringify(digest)}`);
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
     throw new ImageError(`${where} has no valid size: ${JSON.stringify(size)}`);
-  if (clean.platform !== undefined) checkPlatform(clean.platform, where);
   if (clean.annotations !== undefined && !isStringRecord(clean.annotations))
     throw new ImageError(`${where} has annotations that are no strings`);
-  return clean as unknown as Descriptor;
+  const { platform: named, ...rest } = clean;
+  const platform = named === undefined ? undefined : checkPlatform(named, where);
+  return { ...rest, ...(platform === undefined ? {} : { platform }) } as unknown as Descriptor;
 }
 
 function descriptors(value: unknown, where: string): Descriptor[] {
@@ -140,25 +165,62 @@ function checkContainerConfig(value: JsonObject, where: string): void {
   if (value.Labels !== undefined && !isStringRecord(value.Labels)) throw wrong('Labels');
 }
 
+const HISTORY_STRINGS = ['created', 'created_by', 'author', 'comment'];
+
+/** The instructions that made an image, as it says itself. */
+function parseHistory(value: unknown, where: string): JsonObject[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || !value.every(isObject))
+    throw new ImageError(`config of ${where} has a history that is no list`);
+  const entries = value.map(withoutNulls);
+  for (const entry of entries) {
+    const wrong = HISTORY_STRINGS.filter((name) => !isAbsentOr('string', entry[name]));
+    if (!isAbsentOr('boolean', entry.empty_layer)) wrong.push('empty_layer');
+    if (wrong.length === 0) continue;
+    throw new ImageError(`config of ${where}: ${wrong[0]} of its history has a wrong type`);
+  }
+  return entries;
+}
+
+function isAbsentOr(type: 'string' | 'boolean', value: unknown): boolean {
+  return value === undefined || typeof value === type;
+}
+
 /**
  * Reads an image config.
+ * @param unnamed what it is for when it does not say so, as those that some tools make of files: as BuildKit, what was asked for
  * @throws ImageError
  */
-export function parseConfig(bytes: Uint8Array, where: string): ImageConfig {
+export function parseConfig(
+  bytes: Uint8Array,
+  where: string,
+  unnamed: Platform = hostPlatform(),
+): ImageConfig {
   const value = withoutNulls(parseObject(bytes, `config of ${where}`));
-  const { os, architecture, rootfs, history } = value;
-  if (typeof os !== 'string' || typeof architecture !== 'string')
-    throw new ImageError(`config of ${where} has no os or architecture: this is no image`);
-  if (!isObject(rootfs)) throw new ImageError(`config of ${where} has no rootfs`);
+  const { os, architecture, variant, rootfs } = value;
+  const saysNothing = isNothing(os) && isNothing(architecture);
+  if (!isObject(rootfs))
+    throw new ImageError(
+      saysNothing
+        ? `config of ${where} has no os, architecture or rootfs: this is no image`
+        : `config of ${where} has no rootfs`,
+    );
+  requirePlatformParts([os, architecture, variant], `config of ${where} has a platform`);
+  for (const name of ['created', 'author'])
+    if (!isAbsentOr('string', value[name]))
+      throw new ImageError(`config of ${where}: ${name} has a wrong type`);
   const diffIds = rootfs.diff_ids ?? [];
   if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === 'string' && isDigest(id)))
     throw new ImageError(`config of ${where} has no valid rootfs.diff_ids`);
-  if (history !== undefined && !(Array.isArray(history) && history.every(isObject)))
-    throw new ImageError(`config of ${where} has a history that is no list`);
+  const history = parseHistory(value.history, where);
   const container = isObject(value.config) ? withoutNulls(value.config) : undefined;
   if (container !== undefined) checkContainerConfig(container, where);
   return {
     ...value,
+    ...(isNothing(os) ? { os: unnamed.os } : {}),
+    ...(isNothing(architecture) ? { architecture: unnamed.architecture } : {}),
+    ...(saysNothing && unnamed.variant !== undefined ? { variant: unnamed.variant } : {}),
+    ...(history === undefined ? {} : { history }),
     ...(container === undefined ? {} : { config: container }),
     rootfs: { type: 'layers', diff_ids: diffIds },
   } as unknown as ImageConfig;

@@ -30,6 +30,11 @@ const KNOWN_ARCHITECTURES: ReadonlySet<string> = new Set([
 /** Names that are a system when they stand alone, and no architecture. */
 const SYSTEMS: ReadonlySet<string> = new Set(['linux', 'windows', 'darwin', 'macos', 'freebsd']);
 
+/** Can it stand in the name of a platform? */
+export function isPlatformPart(text: unknown): text is string {
+  return typeof text === 'string' && /^[A-Za-z0-9_.-]+$/.test(text);
+}
+
 /**
  * The one spelling of a platform: aliases resolved, lower case, default variants left out
  * (arm64's v8, amd64's v1) or filled in (arm's v7).
@@ -62,7 +67,7 @@ function canonicalVariant(architecture: string, variant: string | undefined): st
  */
 export function parsePlatform(text: string): Platform {
   const parts = text.split('/');
-  const valid = parts.length <= 3 && parts.every((part) => /^[A-Za-z0-9_.-]+$/.test(part));
+  const valid = parts.length <= 3 && parts.every(isPlatformPart);
   if (!valid)
     throw new ImageError(`"${text}" is not a platform`, {
       hint: 'write os/architecture or os/architecture/variant, for example linux/arm64',

@@ -97,7 +97,7 @@ export async function resolveImage(
   checkJsonSize(manifest.config, `config of ${title}`);
   const configStream = await reader.openBlob(manifest.config);
   const configBytes = await collect(configStream, MAX_JSON_BYTES, `config of ${title}`);
-  const config = parseConfig(configBytes, title);
+  const config = parseConfig(configBytes, title, platform);
   return {
     rootDescriptor: root.descriptor,
     manifestDescriptor: descriptor,
@@ -114,7 +114,7 @@ export async function resolveImage(
 
 /**
  * Each layer with its diffID.
- * @throws ImageError when there are not as many of the one as of the other
+ * @throws ImageError when there are not as many of the one as of the other, or one is encrypted
  */
 export function pairLayers(
   layers: readonly Descriptor[],
@@ -126,6 +126,12 @@ export function pairLayers(
       `${title} is damaged: ${plural(layers.length, 'layer')} in its manifest, ${diffIds.length} in its config`,
       { reference: title },
     );
+  const secret = layers.find(({ mediaType }) => mediaType.endsWith('+encrypted'));
+  if (secret)
+    throw new ImageError(`${title} has an encrypted layer (${secret.digest})`, {
+      reference: title,
+      hint: 'wiac has no keys for layers: skopeo copy --decryption-key writes an image without encryption',
+    });
   return layers.flatMap((descriptor, at) => {
     const diffId = diffIds[at];
     return diffId === undefined ? [] : [{ descriptor, diffId }];

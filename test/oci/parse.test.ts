@@ -54,6 +54,27 @@ describe('parseManifest', () => {
   });
 });
 
+test.each([
+  [
+    { os: 'linux', architecture: 'amd64', variant: 5 },
+    'manifests of x[0] has a platform that means nothing',
+  ],
+  [{ os: 'lin/ux', architecture: 'amd64' }, 'manifests of x[0] has a platform that means nothing'],
+  [{ os: 'linux' }, 'a platform without os or architecture'],
+])('an index with the platform %j', (platform, why) => {
+  const index = { schemaVersion: 2, manifests: [{ ...DESCRIPTOR, platform }] };
+  expect(() => parseManifest(json(index), OCI_INDEX, 'x')).toThrow(why);
+});
+
+test('a platform of an index that names nothing is none', () => {
+  const platform = { os: '', architecture: '' };
+  const index = { schemaVersion: 2, manifests: [{ ...DESCRIPTOR, platform }] };
+  expect(parseManifest(json(index), OCI_INDEX, 'x')).toMatchObject({ manifests: [DESCRIPTOR] });
+  expect(parseManifest(json(index), OCI_INDEX, 'x')).not.toMatchObject({
+    manifests: [{ platform: expect.anything() }],
+  });
+});
+
 describe('parseConfig', () => {
   const CONFIG = { os: 'linux', architecture: 'amd64', rootfs: { diff_ids: [DIGEST] } };
 
@@ -68,7 +89,7 @@ describe('parseConfig', () => {
   });
 
   test.each([
-    [{}, 'no os or architecture'],
+    [{}, 'no os, architecture or rootfs'],
     [{ ...CONFIG, rootfs: 1 }, 'no rootfs'],
     [{ ...CONFIG, rootfs: { diff_ids: ['../x'] } }, 'no valid rootfs.diff_ids'],
     [{ ...CONFIG, config: { Env: 'A=b' } }, 'Env has a wrong type'],
@@ -76,9 +97,25 @@ describe('parseConfig', () => {
     [{ ...CONFIG, config: { User: 0 } }, 'User has a wrong type'],
     [{ ...CONFIG, config: { Labels: { a: 1 } } }, 'Labels has a wrong type'],
     [{ ...CONFIG, history: [1] }, 'history that is no list'],
+    [{ ...CONFIG, history: [{ created_by: 5 }] }, 'created_by of its history has a wrong type'],
+    [{ ...CONFIG, history: [{ empty_layer: 'x' }] }, 'empty_layer of its history has a wrong type'],
+    [{ ...CONFIG, created: 5 }, 'created has a wrong type'],
+    [{ ...CONFIG, variant: 5 }, 'a platform that means nothing: "linux", "amd64", 5'],
+    [{ ...CONFIG, variant: 'a/b' }, 'a platform that means nothing'],
+    [{ ...CONFIG, os: 'lin ux' }, 'a platform that means nothing'],
   ])('refuses %j', (value, why) => {
     expect(() => parseConfig(json(value), 'x')).toThrow(why);
   });
+
+  // As go-containerregistry makes them of files.
+  test.each([{}, { os: '', architecture: '' }, { os: null, architecture: '', variant: '' }])(
+    'what it is for it does not say (%j): what was asked for',
+    (names) => {
+      const { rootfs } = CONFIG;
+      const asked = { os: 'linux', architecture: 'arm', variant: 'v7' };
+      expect(parseConfig(json({ ...names, rootfs }), 'x', asked)).toMatchObject(asked);
+    },
+  );
 
   test('refuses what is nested without end: it may come from anybody', () => {
     const nested = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
