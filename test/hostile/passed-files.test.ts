@@ -41,7 +41,7 @@ test('a step whose files nobody could close, as wiac-sys may open no more, fails
   writeFileSync(join(store, 'mounts', cache, 'sign'), '');
   const { exitCode, stderr } = await child;
   expect(stderr).toContain('files could not be made read-only: Too many open files');
-  expect(exitCode).toBe(8);
+  expect(exitCode).toBe(12);
 });
 
 describe.each(MODES)('$user, $flag', ({ user, flag }) => {
