@@ -209,21 +209,6 @@ interface Staged {
   readonly digest: Digest;
 }
 
-/** Is this a layer that is written as it comes? By its bytes: some media types are wrong. */
-async function isPlainLayer(descriptor: Descriptor, open: OpenBlob): Promise<boolean> {
-  const { digest, mediaType } = descriptor;
-  if (layerCompression(mediaType) !== 'none' || digestParts(digest).algorithm !== 'sha256')
-    return false;
-  const input = await open();
-  try {
-    for await (const chunk of input as AsyncIterable<Buffer>)
-      return detectCompression(chunk) === 'none';
-    return true;
-  } finally {
-    input.destroy();
-  }
-}
-
 /** Puts a blob aside: its size, and of a compressed layer its digest too, has to be known before it is written. */
 async function stageBlob(
   directory: string,
@@ -259,6 +244,7 @@ async function archiveMembers(
   staged: ReadonlyMap<Digest, Staged>,
   names: readonly RegistryReference[],
   title: string,
+  stage: (descriptor: Descriptor, open: OpenBlob) => Promise<Staged>,
 ): Promise<ArchiveMember[]> {
   const find = (descriptor: Descriptor): Staged => {
     const found = staged.get(descriptor.digest);
@@ -267,7 +253,14 @@ async function archiveMembers(
   };
   const config = await readMemberContent(find(manifest.config).content, title);
   const diffIds = parseConfig(config, title).rootfs.diff_ids;
-  const layers = manifest.layers.map(find);
+  const layers: Staged[] = [];
+  for (const [at, descriptor] of manifest.layers.entries()) {
+    const layer = find(descriptor);
+    const { content, digest } = layer;
+    // Some media types are wrong: a layer that is called plain, and is none of the config's, is a compressed one.
+    const isOther = 'open' in content && digest !== diffIds[at];
+    layers.push(isOther ? await stage(descriptor, content.open) : layer);
+  }
   if (layers.some((layer, at) => layer.digest !== diffIds[at]))
     throw new ImageError(`${title}: the layers are not those of the config's diff_ids`);
   const configName = `${digestParts(manifest.config.digest).hex}.json`;
@@ -297,23 +290,22 @@ export function dockerArchiveSink(
   const title = formatReference(reference);
   const staged = new Map<Digest, Staged>();
   let area: Promise<Staging> | undefined;
+  const stage = async (descriptor: Descriptor, open: OpenBlob): Promise<Staged> => {
+    area ??= stagingDirectory(output, title);
+    return stageBlob((await area).path, descriptor, open, title);
+  };
   return {
     title,
     hasBlob: async (digest) => staged.has(digest),
-    async putBlob(descriptor, open) {
-      const { digest, size } = descriptor;
+    async putBlob(descriptor, openBlob) {
+      const { digest, size, mediaType } = descriptor;
       if (staged.has(digest)) return;
-      const context = { reference: title };
-      if (await isPlainLayer(descriptor, open)) {
-        const content = {
-          size,
-          open: async () => verified(await open(), descriptor, title, context),
-        };
-        staged.set(digest, { digest, content });
-        return;
-      }
-      area ??= stagingDirectory(output, title);
-      staged.set(digest, await stageBlob((await area).path, descriptor, open, title));
+      const open = async () => verified(await openBlob(), descriptor, title, { reference: title });
+      const isPlain = layerCompression(mediaType) === 'none';
+      staged.set(
+        digest,
+        isPlain ? { digest, content: { size, open } } : await stage(descriptor, openBlob),
+      );
     },
     async putManifest(bytes, mediaType, role) {
       const manifest = parseManifest(bytes, mediaType, title);
@@ -322,7 +314,7 @@ export function dockerArchiveSink(
           reference: title,
           hint: 'write an oci-archive for several platforms or attestations',
         });
-      const members = await archiveMembers(manifest, staged, names, title);
+      const members = await archiveMembers(manifest, staged, names, title, stage);
       await writeArchive(output, members, title);
       return { mediaType, digest: getDigest(bytes), size: bytes.length };
     },
