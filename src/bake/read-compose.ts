@@ -335,7 +335,7 @@ export function readCompose(
   }
   return {
     targets,
-    // Also without any: a project of images alone is nothing to complain about.
+    // The group is there even when it is empty: a project that builds nothing is no mistake.
     groups: [{ name: 'default', targets: inGroup }],
     variables: [],
     warnings,

@@ -108,7 +108,7 @@ function inherit(
 
 function resolveTarget(name: string, named: Named, overrides: Overrides): Fields {
   const { context = '', dockerfile = '', ...others } = inherit(name, named, overrides);
-  // Empty as `${NAME}` is that nobody has set: as if it were not there.
+  // An empty one, such as a `${NAME}` that nobody has set, is as if it were not there.
   return { context: cleanPath(context), dockerfile: dockerfile || 'Dockerfile', ...others };
 }
 

@@ -257,7 +257,8 @@ async function archiveMembers(
   for (const [at, descriptor] of manifest.layers.entries()) {
     const layer = find(descriptor);
     const { content, digest } = layer;
-    // Some media types are wrong: a layer that is called plain, and is none of the config's, is a compressed one.
+    // Some media types are wrong: a layer whose type says that it is not compressed, but whose digest is not the
+    // config's diffID, is compressed.
     const isOther = 'open' in content && digest !== diffIds[at];
     layers.push(isOther ? await stage(descriptor, content.open) : layer);
   }

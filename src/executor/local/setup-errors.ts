@@ -10,7 +10,10 @@ const NAMESPACE = /^(?:clone|unshare|open_tree)\b/;
 const NO_PROCESS = /^(?:clone|fork)\b.*Resource temporarily unavailable$/;
 const NO_FILE = /Too many open files(?: in system)?$/;
 const NO_ROOM = /No space left on device$/;
-/** Overlayfs makes a work directory; wiac-sys says the second of one that could not be made. Room may be there again by now. */
+/**
+ * Overlayfs makes a work directory when it is mounted. Without room for it, it fails, or it mounts read-only, which
+ * wiac-sys refuses (native/mounts.c). Room may be there again when this is read.
+ */
 const NO_WORK = /^overlay .*(?:No space left on device|Read-only file system)$/;
 
 /** A limit of the system. The kernel has one error for a full disk, and for too many namespaces or mounts. */

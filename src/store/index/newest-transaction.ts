@@ -28,7 +28,7 @@ export interface NewestTransaction {
    * @returns false when the transaction must be given up and begun again: it was not based on the newest one
    */
   readonly isBase: () => boolean;
-  /** @returns false when who begins to read now would not see the newest one, or may not */
+  /** @returns false when a reader that begins now may not see the newest one */
   readonly isSeen: () => boolean;
   readonly close: () => void;
 }
