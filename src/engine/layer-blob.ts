@@ -1,16 +1,18 @@
 /** Layers as blobs: packed here, or passed on from where they can be fetched without unpacking them. */
 import { createReadStream } from 'node:fs';
 import type { BlobLayer } from '../executor/executor.js';
+import { ImageError } from '../oci/image-error.js';
 import { layerCompression } from '../oci/media-types.js';
 import type { Digest, OpenBlob } from '../oci/resolved-image.js';
 import type { ListedBlob } from '../shared-cache/entry-list.js';
+import { isBlobGone } from '../shared-cache/places.js';
 import { blobDescriptor } from '../shared-cache/read-cache.js';
 import { DEFAULT_FORM } from '../store/blobs/blobs.js';
 import { findLayer, findRemoteLayer, hasLayer } from '../store/layers/find-layers.js';
 import type { LayerId } from '../store/records.js';
 import type { LayerReading } from './build-session.js';
 import { getBlob } from './exports/export-layers.js';
-import { MissingLayersError, usableOrigin } from './images/needed-layers.js';
+import { type LayerOrigin, MissingLayersError, usableOrigin } from './images/needed-layers.js';
 
 /** A layer's blob. */
 export interface LayerBlob {
@@ -18,6 +20,35 @@ export interface LayerBlob {
   readonly diffId: Digest;
   readonly newest: number | undefined;
   readonly open: OpenBlob;
+  /** See OutgoingLayer. */
+  readonly isLost?: () => boolean;
+}
+
+/**
+ * A layer that is not here, from where it can be had. Who sends it to another place has wrapped the error when it
+ * comes back: what the cache said is noted here.
+ */
+function passedOn({ layer, reportFailure }: LayerOrigin): Pick<LayerBlob, 'open' | 'isLost'> {
+  let failure: ImageError | undefined;
+  const note = (error: unknown): void => {
+    if (error instanceof ImageError) failure = error;
+  };
+  return {
+    open: async () => {
+      failure = undefined;
+      try {
+        return (await layer.open()).once('error', note);
+      } catch (error) {
+        note(error);
+        throw error;
+      }
+    },
+    isLost: () => {
+      // Nothing needs it now, and places remove what is old: that alone is worth no warning.
+      if (failure && !isBlobGone(failure)) reportFailure(failure);
+      return failure !== undefined;
+    },
+  };
 }
 
 /** @returns undefined when the layer is nowhere any more */
@@ -45,7 +76,7 @@ export async function blobFor(
     listed: { digest, size, compression: layerCompression(mediaType) ?? 'gzip' },
     diffId: origin.layer.diffId,
     newest: origin.layer.newest,
-    open: () => origin.layer.open(),
+    ...passedOn(origin),
   };
 }
 

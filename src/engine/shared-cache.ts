@@ -1,10 +1,10 @@
 /** Look-ups in caches of other machines (--cache-from). Reads their entries, not their layers. */
 
 import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.js';
-import { ImageError } from '../oci/image-error.js';
+import { ImageError, withHint } from '../oci/image-error.js';
 import type { ResolvedLayer } from '../oci/resolved-image.js';
 import type { EntryList, ListedEntry, ListedLayer } from '../shared-cache/entry-list.js';
-import { BlobGoneError } from '../shared-cache/places.js';
+import { isBlobGone } from '../shared-cache/places.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
 import type { MountSelection } from '../shared-cache/spec.js';
 import { hasLayer, layerByDiffId } from '../store/layers/find-layers.js';
@@ -91,11 +91,12 @@ async function openOne(
   source: CacheSource,
 ): Promise<OpenCache | undefined> {
   let failed = false;
+  let hasLost = false;
   const reportFailure = (error: ImageError) => {
     const isExpected = source.oneOf && error.status === NOT_FOUND;
     if (source.required && !isExpected) throw error;
     if (!failed && !isExpected)
-      session.warn(`the cache ${source.title} is not used: ${error.message}`);
+      session.warn(`the cache ${source.title} is not used: ${withHint(error)}`);
     failed = true;
   };
   const isUsable = () => !failed;
@@ -107,8 +108,13 @@ async function openOne(
       registry: source.registry,
       isUsable: () => !failed && !isLost,
       reportFailure: (error) => {
-        if (source.required || !(error instanceof BlobGoneError)) return reportFailure(error);
-        if (!isLost) session.warn(`${error.message}: the step that made it runs again`);
+        if (source.required || !isBlobGone(error)) return reportFailure(error);
+        // A place that removes what is old has mostly lost many.
+        if (!hasLost && !failed)
+          session.warn(
+            `the cache ${source.title} has lost layers: steps that made them run again; the first: ${error.message}`,
+          );
+        hasLost = true;
         isLost = true;
       },
     };

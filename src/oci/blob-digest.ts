@@ -59,7 +59,7 @@ export function mismatch(
       : `its digest is ${found.digest}`;
   return new ImageError(`${where}: blob ${expected.digest} is damaged: ${what}`, {
     ...context,
-    hint: 'wiac kept nothing of it; ask the publisher of the image to push it again',
+    hint: 'wiac kept nothing of it: have it written there again',
   });
 }
 

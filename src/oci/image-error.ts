@@ -39,6 +39,9 @@ export class ImageError extends WiacError {
   }
 }
 
+/** A place does not have a blob that an image, or a list of a cache, in it names: nobody knows since when. */
+export class BlobGoneError extends ImageError {}
+
 /** The same error with another message or hint. @param more replaces its members */
 export function sayingMore(
   error: ImageError,
@@ -53,6 +56,11 @@ export function sayingMore(
 ): ImageError {
   const { hint, registry, reference, status, location, cause } = error;
   return new ImageError(message, { hint, registry, reference, status, location, cause, ...more });
+}
+
+/** An error that is told in one line: a warning has no second one for what to do. */
+export function withHint({ message, hint }: ImageError): string {
+  return hint === undefined ? message : `${message} (${hint})`;
 }
 
 /** The message of anything that was thrown; of the file system's in words. */

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { type ArtifactSource, resolveArtifact } from './artifact.js';
 import { digestParts, getDigest, verified } from './blob-digest.js';
-import { getMessage, ImageError } from './image-error.js';
+import { BlobGoneError, getMessage, ImageError } from './image-error.js';
 import { OCI_INDEX } from './media-types.js';
 import { isIndex, MAX_JSON_BYTES, parseManifest } from './parse-manifest.js';
 import { isAttestation } from './platform.js';
@@ -79,7 +79,7 @@ export async function readLayoutIndex(
 async function openBlob(files: LayoutFiles, descriptor: Descriptor): Promise<Readable> {
   const found = await files.open(blobPath(descriptor.digest));
   if (found === undefined)
-    throw new ImageError(`${files.title} lacks the blob ${descriptor.digest}`, {
+    throw new BlobGoneError(`${files.title} lacks the blob ${descriptor.digest}`, {
       reference: files.title,
       hint: 'the layout is not complete; write it again',
     });

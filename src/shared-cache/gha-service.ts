@@ -5,6 +5,7 @@
 import { getMessage } from '../oci/image-error.js';
 import { type Access, accessConfig } from '../oci/registry/auth-config.js';
 import { send } from '../oci/registry/http.js';
+import { readBody } from '../oci/registry/read-body.js';
 import {
   DEFAULT_RETRY,
   errorCodes,
@@ -13,6 +14,7 @@ import {
   parseRetryAfter,
   retryDelay,
 } from '../oci/registry/retry.js';
+import { serverWords } from '../oci/registry/server-words.js';
 import { openTransport } from '../oci/registry/transport.js';
 import { collect } from '../oci/resolve.js';
 import type { GhaPlace } from './gha-spec.js';
@@ -21,6 +23,9 @@ import { PlaceError } from './place-trouble.js';
 /** The service answers 429 to many jobs at once as a rule: that passes within a minute. */
 const ATTEMPTS = 6;
 const MAX_ANSWER_BYTES = 1024 * 1024;
+const MAX_ERROR_BYTES = 64 * 1024;
+/** Milliseconds, of an error's text. */
+const ERROR_MS = 10_000;
 const SERVICE = 'twirp/github.actions.results.api.v1.CacheService';
 
 /** What a request is answered with. */
@@ -66,16 +71,20 @@ function hintFor(status: number): string {
 }
 
 /** Twirp's errors are JSON with a code and a message; storage answers with XML. */
-async function said(body: Answer['body']): Promise<{ code: string; words: string }> {
-  const text = await collect(body, MAX_ANSWER_BYTES, 'the error').then(String, () => '');
+async function said(body: Answer['body'], url: URL): Promise<{ code: string; words: string }> {
+  const text = await readBody({ body, url }, MAX_ERROR_BYTES, 'the error', ERROR_MS).then(
+    String,
+    () => '',
+  );
+  const words = (parts: readonly string[]) => serverWords(parts.join(': '));
   const part = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
   try {
     const { code, msg } = JSON.parse(text) as { code?: unknown; msg?: unknown };
-    const known = [code, msg].filter((item) => typeof item === 'string');
-    return { code: typeof code === 'string' ? code : '', words: known.join(': ') };
+    const known = [code, msg].filter((item): item is string => typeof item === 'string');
+    return { code: typeof code === 'string' ? code : '', words: words(known) };
   } catch {
     const [code = '', first = ''] = [part('Code'), part('Message')?.split('\n', 1)[0]];
-    return { code, words: [code, first].filter((item) => item !== '').join(': ') };
+    return { code, words: words([code, first].filter((item) => item !== '')) };
   }
 }
 
@@ -108,7 +117,7 @@ export function openGhaService(
         const answer = await attempt(request);
         const { statusCode: status } = answer;
         if (accept.includes(status)) return await read(answer);
-        const { words } = await said(answer.body);
+        const { words } = await said(answer.body, new URL(request.url));
         if (made >= ATTEMPTS || !isTransientStatus(status))
           throw new PlaceError(`${what}: the server answered ${status}${words && `: ${words}`}`, {
             status,
@@ -164,7 +173,7 @@ export function openGhaService(
 
   /** The service says with `ok` that it was understood, and did nothing. */
   const refused = (what: string, { message }: Readonly<Record<string, unknown>>) => {
-    const words = typeof message === 'string' && message !== '' ? `: ${message}` : '';
+    const words = typeof message === 'string' && message !== '' ? `: ${serverWords(message)}` : '';
     return new PlaceError(`${what}: refused${words}`, { hint: hintFor(403) });
   };
 

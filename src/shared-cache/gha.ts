@@ -18,7 +18,7 @@ import type { Descriptor, Digest, ImageSink, OpenBlob } from '../oci/resolved-im
 import { getBlob, putBlob } from './gha-blobs.js';
 import { type GhaService, openGhaService } from './gha-service.js';
 import { type GhaPlace, ghaTitle } from './gha-spec.js';
-import { BlobGoneError, ListTakenError, type Place } from './places.js';
+import { blobGone, ListTakenError, type Place } from './places.js';
 
 /** A job that has taken a key sends its blob within this time, or never: it was killed. */
 const POLLS = 5;
@@ -62,7 +62,7 @@ function ghaSource(place: GhaPlace, known: Known, access: Access): ArtifactSourc
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
     const key = blobKey(descriptor.digest);
     const found = await getBlob(service, key, [key]);
-    if (!found) throw new BlobGoneError(title, descriptor.digest);
+    if (!found) throw blobGone(title, descriptor.digest);
     return verified(found.body, descriptor, title, { reference: title });
   };
   /** What was written a moment ago may not be seen yet. */

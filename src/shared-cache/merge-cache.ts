@@ -116,7 +116,7 @@ function mayLackBlobs(error: unknown): boolean {
 
 /**
  * Sends the blobs of a list that the place lacks. It is asked for those that it was not seen to have.
- * @returns those that were to come from the place itself, which has lost them
+ * @returns those that were to come from a cache, which has lost them
  */
 async function sendBlobs(
   place: Place,

@@ -1,7 +1,7 @@
 /** Opens the places that `--cache-from` and `--cache-to` name. */
 
 import type { ArtifactSource } from '../oci/artifact.js';
-import { ImageError, sayingMore } from '../oci/image-error.js';
+import { BlobGoneError, ImageError, sayingMore } from '../oci/image-error.js';
 import { layoutSink, layoutSource } from '../oci/layout.js';
 import { ociArchiveSink, ociArchiveSource } from '../oci/oci-archive.js';
 import { parseRegistryReference } from '../oci/reference.js';
@@ -30,14 +30,15 @@ export interface Place {
 /** HTTP. */
 export const NOT_FOUND = 404;
 
-/** A blob that a list names is not there any more. */
-export class BlobGoneError extends ImageError {
-  constructor(title: string, digest: Digest) {
-    super(`${title} does not have the blob ${digest} any more`, {
-      reference: title,
-      status: NOT_FOUND,
-    });
-  }
+/** Of a place that removes what was not used for a while. */
+export function blobGone(title: string, digest: Digest): BlobGoneError {
+  const message = `${title} does not have the blob ${digest} any more`;
+  return new BlobGoneError(message, { reference: title, status: NOT_FOUND });
+}
+
+/** Whether a place has lost the one blob that it was asked for, and may well have others. Registries say 404. */
+export function isBlobGone(error: unknown): boolean {
+  return error instanceof BlobGoneError || (error as Partial<ImageError>).status === NOT_FOUND;
 }
 
 /** Another job is writing the list that we meant to write: read it, add to it, try again. */

@@ -13,11 +13,12 @@ import {
   parseRetryAfter,
   retryDelay,
 } from '../oci/registry/retry.js';
+import { serverWords } from '../oci/registry/server-words.js';
 import { openTransport } from '../oci/registry/transport.js';
 import type { Digest, OpenBlob } from '../oci/resolved-image.js';
 import { PlaceError } from './place-trouble.js';
 import { requirePassing, resumed } from './resumed.js';
-import type { S3Place } from './spec.js';
+import { HOST_PART, type S3Place } from './spec.js';
 
 const MAX_ERROR_BYTES = 64 * 1024;
 /** Milliseconds, of an error's text. */
@@ -40,7 +41,8 @@ export interface S3Client {
   get(key: string): Promise<Readable | undefined>;
   /** The same for what is short, and may change. @param limit bytes @param what for messages */
   read(key: string, limit: number, what: string): Promise<Buffer | undefined>;
-  has(key: string): Promise<boolean>;
+  /** @param size bytes that it must have, where the server says how many it has */
+  has(key: string, size?: number): Promise<boolean>;
   put(key: string, upload: S3Upload): Promise<void>;
   close(): Promise<void>;
 }
@@ -50,6 +52,10 @@ interface Answer {
   /** Milliseconds until the server wants to be asked again. */
   readonly pause: number | undefined;
   readonly status: number;
+  /** Of the bucket, where it is not the one that was asked. */
+  readonly region: string | undefined;
+  /** Bytes. */
+  readonly length: number | undefined;
   readonly body: Readable & { dump(): Promise<void> };
 }
 
@@ -60,20 +66,37 @@ function baseUrl({ endpoint, region, bucket, pathStyle, prefix }: S3Place): stri
   return `${url.origin}${url.pathname.replace(/\/$/, '')}/${path.join('/')}`;
 }
 
+/** What a server says of a request that failed. */
+interface Said {
+  /** May be empty. */
+  readonly code: string;
+  /** For messages; may be empty. */
+  readonly words: string;
+}
+
 /** S3's errors are XML with one code and one message. */
-async function said(answer: Answer): Promise<string> {
+async function said(answer: Answer): Promise<Said> {
   const text = await readBody(answer, MAX_ERROR_BYTES, 'the error', ERROR_MS).then(
     String,
     () => '',
   );
   const part = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
-  return [part('Code'), part('Message')].filter((item) => item !== undefined).join(': ');
+  const parts = [part('Code'), part('Message')].filter((item) => item !== undefined);
+  return { code: part('Code') ?? '', words: serverWords(parts.join(': ')) };
+}
+
+function parseLength(header: string | string[] | undefined): number | undefined {
+  return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
 }
 
 /** Of connections. */
 const HINT = 'check the network and endpoint_url';
 
-function hintFor(status: number): string {
+/** @param code S3's, may be empty @param region where the server says the bucket is */
+function hintFor(status: number, code = '', region?: string): string {
+  if (code === 'RequestTimeTooSkewed') return 'the clock of this machine is wrong: set it';
+  if (region !== undefined) return `check region: the server says that the bucket is in ${region}`;
+  if (status >= 300 && status < 400) return 'check region, endpoint_url and use_path_style';
   if ([400, 401, 403].includes(status))
     return 'check access_key_id, secret_access_key, session_token, region and the policy: without s3:ListBucket S3 says so of what is not there';
   if (status === 404) return 'check bucket, region and endpoint_url';
@@ -114,7 +137,16 @@ export function openS3(place: S3Place, attempts: number, access: Access): S3Clie
     });
     const after = told['retry-after'];
     const pause = parseRetryAfter(typeof after === 'string' ? after : undefined, Date.now());
-    return { url: signed.url, pause, status: statusCode, body };
+    const named = told['x-amz-bucket-region'];
+    const elsewhere = typeof named === 'string' && named !== region && HOST_PART.test(named);
+    return {
+      url: signed.url,
+      pause,
+      status: statusCode,
+      region: elsewhere ? named : undefined,
+      length: parseLength(told['content-length']),
+      body,
+    };
   };
 
   const request = async (
@@ -130,9 +162,9 @@ export function openS3(place: S3Place, attempts: number, access: Access): S3Clie
         if (answer.status === 200 || (answer.status === 404 && !upload)) return answer;
         const { status } = answer;
         if (made >= attempts || !isTransientStatus(status)) {
-          const words = await said(answer);
+          const { code, words } = await said(answer);
           const message = `${what}: the server answered ${status}${words && `: ${words}`}`;
-          throw new PlaceError(message, { status, hint: hintFor(status) });
+          throw new PlaceError(message, { status, hint: hintFor(status, code, answer.region) });
         }
         pause = answer.pause;
         await answer.body.dump().catch(() => undefined);
@@ -149,8 +181,8 @@ export function openS3(place: S3Place, attempts: number, access: Access): S3Clie
     const { status } = answer;
     if (status === 200) return answer;
     // A bucket that is not there would look like a cache that was never written.
-    const words = await said(answer);
-    if (!words.startsWith('NoSuchBucket')) return undefined;
+    const { code, words } = await said(answer);
+    if (code !== 'NoSuchBucket') return undefined;
     throw new PlaceError(`s3://${bucket}: ${words}`, { status, hint: hintFor(status) });
   };
 
@@ -180,10 +212,10 @@ export function openS3(place: S3Place, attempts: number, access: Access): S3Clie
         await DEFAULT_RETRY.wait(retryDelay(made, undefined, DEFAULT_RETRY));
       }
     },
-    has: async (key) => {
-      const { status, body } = await request('HEAD', key);
+    has: async (key, size) => {
+      const { status, length, body } = await request('HEAD', key);
       await body.dump();
-      return status === 200;
+      return status === 200 && (size === undefined || length === undefined || length === size);
     },
     put: async (key, upload) => {
       const { body } = await request('PUT', key, upload);

@@ -12,6 +12,7 @@ import { MAX_JSON_BYTES } from '../oci/parse-manifest.js';
 import type { Access } from '../oci/registry/auth-config.js';
 import { type BlobReader, collect } from '../oci/resolve.js';
 import type { Descriptor, ImageSink } from '../oci/resolved-image.js';
+import { blobGone } from './places.js';
 import { openS3 } from './s3-client.js';
 import type { S3Place } from './spec.js';
 
@@ -29,8 +30,7 @@ export function s3Source(
   const client = openS3(place, attempts, access);
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
     const found = await client.get(blobPath(descriptor.digest));
-    if (found === undefined)
-      throw new ImageError(`${title} lacks the blob ${descriptor.digest}`, { reference: title });
+    if (found === undefined) throw blobGone(title, descriptor.digest);
     return verified(found, descriptor, title, { reference: title });
   };
   const readRoot = () =>
@@ -68,10 +68,11 @@ export function s3Sink(place: S3Place, attempts: number, access: Access): ImageS
   const client = openS3(place, attempts, access);
   return {
     title: getTitle(place),
-    hasBlob: (digest) => client.has(blobPath(digest)),
+    // One of another size was damaged there: it is written again.
+    hasBlob: (digest, size) => client.has(blobPath(digest), size),
     async putBlob({ digest, size }, open) {
       const key = blobPath(digest);
-      if (!(await client.has(key))) await client.put(key, { digest, size, open });
+      if (!(await client.has(key, size))) await client.put(key, { digest, size, open });
     },
     async putManifest(bytes, mediaType, role) {
       const digest = getDigest(bytes);

@@ -205,7 +205,7 @@ function takeBounds(attributes: Attributes, type: string): ListBounds | undefine
 export const DEFAULT_TAG = 'latest';
 
 /** What can stand in the name of a host. */
-const HOST_PART = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i;
+export const HOST_PART = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i;
 
 function s3Place(attributes: Attributes, env: NodeJS.ProcessEnv): S3Place {
   const setting = (name: string, variable: string) => take(attributes, name) ?? env[variable];

@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { getDigest } from '../oci/blob-digest.js';
+import { BlobGoneError } from '../oci/image-error.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
 import type { Descriptor, Digest, ImageSink, OpenBlob } from '../oci/resolved-image.js';
 import { CACHE_ARTIFACT, CACHE_CONFIG, SIGNATURE_ANNOTATION } from './cache-media-types.js';
@@ -9,7 +10,6 @@ import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
 import { listedBlobs, withoutBlobs } from './merge-lists.js';
 import { mountBlobs } from './mounts/outgoing.js';
-import { BlobGoneError } from './places.js';
 import { blobDescriptor } from './read-cache.js';
 import { signList } from './signature.js';
 
@@ -17,6 +17,11 @@ import { signList } from './signature.js';
 export interface OutgoingLayer {
   readonly descriptor: Descriptor;
   readonly open: OpenBlob;
+  /**
+   * Asked when it could not be sent: whether that was because the cache that it is passed on from did not deliver it.
+   * @throws when that ends the build
+   */
+  readonly isLost?: () => boolean;
 }
 
 /** More would only make the place answer that it is too much. */
@@ -35,7 +40,7 @@ async function forEachBlob(
 
 /**
  * Sends blobs.
- * @returns those that were to come from the place itself, which has lost them
+ * @returns those that were to come from a cache, which has lost them
  * @throws ImageError
  */
 export async function putBlobs(
@@ -43,11 +48,11 @@ export async function putBlobs(
   blobs: readonly OutgoingLayer[],
 ): Promise<ReadonlySet<Digest>> {
   const gone = new Set<Digest>();
-  await forEachBlob(blobs, async ({ descriptor, open }) => {
+  await forEachBlob(blobs, async ({ descriptor, open, isLost }) => {
     try {
       await sink.putBlob(descriptor, open);
     } catch (error) {
-      if (!(error instanceof BlobGoneError)) throw error;
+      if (!(error instanceof BlobGoneError) && !isLost?.()) throw error;
       gone.add(descriptor.digest);
     }
   });

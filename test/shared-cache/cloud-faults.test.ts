@@ -1,4 +1,6 @@
 /** Buckets and cache services in trouble: what other jobs have written stays. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { EntryList } from '../../src/shared-cache/entry-list.js';
 import { mergeCache, readListed } from '../../src/shared-cache/merge-cache.js';
@@ -66,6 +68,30 @@ test.each([
     );
   },
 );
+
+test.each([
+  [301, 'PermanentRedirect', { 'x-amz-bucket-region': 'us-west-2' }, 'the bucket is in us-west-2'],
+  [307, 'TemporaryRedirect', {}, 'check region'],
+  [403, 'RequestTimeTooSkewed', {}, 'the clock of this machine'],
+  [403, 'AccessDenied', { 'x-amz-bucket-region': 'r' }, 'check access_key_id'],
+])('a bucket that answers %d %s: what to do, and its words on one line', async (...row) => {
+  const [status, code, headers, hint] = row;
+  const server = createServer((_, answer) => {
+    answer.writeHead(status, headers);
+    answer.end(`<Error><Code>${code}</Code><Message>no\n::error::yes</Message></Error>`);
+  });
+  await new Promise<void>((resume) => server.listen(0, '127.0.0.1', resume));
+  const { port } = server.address() as AddressInfo;
+  const place = await open(
+    `type=s3,bucket=b,region=r,endpoint_url=http://127.0.0.1:${port},access_key_id=a,secret_access_key=s`,
+  );
+  await expect(texts(place)).rejects.toMatchObject({
+    message: `GET s3://b/manifests/wiac: the server answered ${status}: ${code}: no ::error::yes`,
+    hint: expect.stringContaining(hint),
+  });
+  server.closeAllConnections();
+  server.close();
+});
 
 test('what a bucket sends half of is asked for again', async () => {
   const place = await open(s3Text('half'));

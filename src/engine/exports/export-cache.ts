@@ -1,7 +1,7 @@
 /** Gives entries and layers of this store away (--cache-to, wiac cache export). */
 import type { DefinitionKey } from '../../keys/digest.js';
 import { isKeyed } from '../../keys/inputs.js';
-import { ImageError } from '../../oci/image-error.js';
+import { ImageError, withHint } from '../../oci/image-error.js';
 import type { Digest } from '../../oci/resolved-image.js';
 import type { Plan } from '../../plan/plan.js';
 import type { Step, StepId } from '../../plan/step.js';
@@ -167,9 +167,10 @@ export async function gatherCache(
   ];
   return {
     list: { version: LIST_VERSION, layers: table.rows, entries },
-    layers: layers.map(({ listed, open }) => ({
+    layers: layers.map(({ listed, open, isLost }) => ({
       descriptor: blobDescriptor(listed),
       open: meter('cache export', listed.digest, listed.size, open),
+      ...(isLost === undefined ? {} : { isLost }),
     })),
     mounts: NO_MOUNTS,
   };
@@ -313,7 +314,7 @@ export async function exportCache(
       inline = (await write({ ...cache, mounts }, session.store)) ?? inline;
     } catch (error) {
       if (!ignoreError || !(error instanceof ImageError)) throw error;
-      warn(`the cache ${title} was not written: ${error.message}`);
+      warn(`the cache ${title} was not written: ${withHint(error)}`);
     }
   }
   return inline;

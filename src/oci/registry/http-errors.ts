@@ -4,9 +4,9 @@ import type { RegistryResponse } from './exchange.js';
 import { proxyStatus } from './proxy-status.js';
 import { readBody } from './read-body.js';
 import { errorCodes } from './retry.js';
+import { serverWords } from './server-words.js';
 
 const MAX_ERROR_BYTES = 64 * 1024;
-const MAX_ERROR_TEXT = 300;
 /** What a server says of an error is worth so much time. */
 const ERROR_MS = 10_000;
 
@@ -37,10 +37,10 @@ export async function readRefusal(response: RegistryResponse): Promise<Refusal> 
       [code, message].filter((part) => typeof part === 'string' && part !== '').join(' '),
     );
     const codes = errors.flatMap(({ code }) => (typeof code === 'string' ? [code] : []));
-    return { codes, text: said.join('; ').slice(0, MAX_ERROR_TEXT) };
+    return { codes, text: serverWords(said.join('; ')) };
   } catch {
     // Other servers answer with pages of HTML, which are no help in a message.
-    return { codes: [], text: /^\s*</.test(text) ? '' : text.trim().slice(0, MAX_ERROR_TEXT) };
+    return { codes: [], text: /^\s*</.test(text) ? '' : serverWords(text) };
   }
 }
 
