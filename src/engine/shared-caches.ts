@@ -70,7 +70,7 @@ export function cacheSource(
     read: async () => {
       const source = (await cachePlace(place, registry)).source();
       keep(source);
-      return readCache(await source.artifact(hostPlatform(), MAX_LIST_BYTES), trusted);
+      return readCache(await source.artifacts(hostPlatform(), MAX_LIST_BYTES), trusted);
     },
   };
 }
@@ -90,8 +90,8 @@ async function openMounts(
   const [source, sink] = [openSource(), openSink()];
   const trusted = key === undefined ? [] : [createPublicKey(key)];
   const found = await source
-    .artifact(hostPlatform(), MAX_LIST_BYTES)
-    .then((artifact) => readCache(artifact, trusted))
+    .artifacts(hostPlatform(), MAX_LIST_BYTES)
+    .then((artifacts) => readCache(artifacts, trusted))
     .catch((error: unknown) => {
       if (error instanceof ImageError && !isPlaceTrouble(error)) return undefined;
       throw error;

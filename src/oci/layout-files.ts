@@ -1,6 +1,6 @@
 /** Reads images from an OCI image layout, wherever its files are: a directory or an archive. */
 import type { Readable } from 'node:stream';
-import { type ArtifactSource, resolveArtifact } from './artifact.js';
+import { type ArtifactSource, resolveArtifacts } from './artifact.js';
 import { digestParts, getDigest, verified } from './blob-digest.js';
 import { BlobGoneError, getMessage, ImageError } from './image-error.js';
 import { OCI_INDEX } from './media-types.js';
@@ -179,8 +179,8 @@ export function layoutFilesSource(
     reader,
     root,
     resolve: async (platform) => resolveImage(await root(), platform, reader),
-    artifact: async (platform, maxConfigBytes) =>
-      resolveArtifact(await root(), platform, reader, maxConfigBytes),
+    artifacts: async (platform, maxConfigBytes) =>
+      resolveArtifacts(await root(), platform, reader, maxConfigBytes),
     digest: async () => (await root()).descriptor.digest,
     close: () => files.close(),
   };

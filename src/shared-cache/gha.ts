@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ArtifactSource, resolveArtifact } from '../oci/artifact.js';
+import { type ArtifactSource, resolveArtifacts } from '../oci/artifact.js';
 import { digestParts, getDigest, verified } from '../oci/blob-digest.js';
 import { ImageError } from '../oci/image-error.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
@@ -83,7 +83,7 @@ function ghaSource(place: GhaPlace, known: Known, access: Access): ArtifactSourc
   };
   return {
     title,
-    async artifact(platform, maxConfigBytes) {
+    async artifacts(platform, maxConfigBytes) {
       const found = await newestList();
       known.read = found ? listNumber(found.key) : 0;
       if (!found)
@@ -94,7 +94,7 @@ function ghaSource(place: GhaPlace, known: Known, access: Access): ArtifactSourc
         });
       const bytes = await collect(found.body, MAX_JSON_BYTES, `manifest of ${title}`);
       const descriptor = { mediaType: OCI_MANIFEST, digest: getDigest(bytes), size: bytes.length };
-      return resolveArtifact({ descriptor, bytes }, platform, reader, maxConfigBytes);
+      return resolveArtifacts({ descriptor, bytes }, platform, reader, maxConfigBytes);
     },
     // Each list has a key of its own: a job that writes hears of another one from the service.
     digest: async () => undefined,

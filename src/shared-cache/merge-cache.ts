@@ -68,11 +68,12 @@ async function askRoot(source: ArtifactSource): Promise<Digest | undefined> {
  */
 async function readFound(source: ArtifactSource, signKey: KeyObject | undefined): Promise<Found> {
   try {
-    const artifact = await source.artifact(hostPlatform(), MAX_LIST_BYTES);
-    const signature = artifact.manifest.annotations?.[SIGNATURE_ANNOTATION];
-    if (signature !== undefined && signKey === undefined) throw new SignedError(artifact.title);
+    const artifacts = await source.artifacts(hostPlatform(), MAX_LIST_BYTES);
+    const [{ manifest, title, root }] = artifacts;
+    const signature = manifest.annotations?.[SIGNATURE_ANNOTATION];
+    if (signature !== undefined && signKey === undefined) throw new SignedError(title);
     const trusted = signKey === undefined ? [] : [createPublicKey(signKey)];
-    return { list: readCache(artifact, trusted).list, root: artifact.root };
+    return { list: readCache(artifacts, trusted).list, root };
   } catch (error) {
     if (!(error instanceof ImageError) || error instanceof SignedError) throw error;
     if (isPlaceTrouble(error)) throw error;

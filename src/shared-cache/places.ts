@@ -71,9 +71,9 @@ function sayingAbsent(source: ArtifactSource, name: string): ArtifactSource {
     title: source.title,
     digest: () => source.digest(),
     close: () => source.close(),
-    artifact: async (platform, maxConfigBytes) => {
+    artifacts: async (platform, maxConfigBytes) => {
       try {
-        return await source.artifact(platform, maxConfigBytes);
+        return await source.artifacts(platform, maxConfigBytes);
       } catch (error) {
         if (!(error instanceof ImageError) || error.status !== NOT_FOUND) throw error;
         throw sayingMore(error, {

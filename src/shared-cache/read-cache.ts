@@ -1,6 +1,6 @@
 /** Reads a shared cache: its entries at once, its layers when a step opens them. */
 import type { KeyObject } from 'node:crypto';
-import type { Artifact } from '../oci/artifact.js';
+import type { Artifact, Artifacts } from '../oci/artifact.js';
 import { ImageError } from '../oci/image-error.js';
 import { OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../oci/media-types.js';
 import { parseConfig } from '../oci/parse-manifest.js';
@@ -9,6 +9,7 @@ import type { Descriptor, ResolvedLayer } from '../oci/resolved-image.js';
 import { CACHE_CONFIG, SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList, ListedBlob } from './entry-list.js';
 import { parseInline } from './inline.js';
+import { mergeLists } from './merge-lists.js';
 import { parseList } from './parse-list.js';
 import { checkSignature } from './signature.js';
 
@@ -31,11 +32,26 @@ export function blobDescriptor({ digest, size, compression }: ListedBlob): Descr
 }
 
 /**
- * Reads what an artifact holds: a cache, or an image with its cache inside.
+ * Reads what artifacts hold: a cache, or images with their caches inside, one for each platform.
  * @param trusted see checkSignature
  * @throws ImageError
  */
-export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): ReadCache {
+export function readCache(artifacts: Artifacts, trusted: readonly KeyObject[]): ReadCache {
+  const found = artifacts.flatMap((artifact) => readOne(artifact, trusted) ?? []);
+  const [first, ...others] = found;
+  const [{ title }] = artifacts;
+  if (!first)
+    throw new ImageError(`${title} is neither a cache nor an image with an inline cache`, {
+      reference: title,
+      hint: 'write one with wiac build --cache-to',
+    });
+  if (others.length === 0) return first;
+  const list = others.reduce((all, other) => mergeLists(all, other.list), first.list);
+  return { list, layers: found.flatMap(({ layers }) => layers), openBlob: first.openBlob };
+}
+
+/** @returns undefined for an image without a cache */
+function readOne(artifact: Artifact, trusted: readonly KeyObject[]): ReadCache | undefined {
   const { manifest, configBytes, title, openBlob } = artifact;
   if (manifest.config.mediaType === CACHE_CONFIG) {
     checkSignature(configBytes, manifest.annotations?.[SIGNATURE_ANNOTATION], trusted, title);
@@ -49,11 +65,7 @@ export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): Re
   }
   const config = parseConfig(configBytes, title);
   const inline = parseInline(config);
-  if (inline === undefined)
-    throw new ImageError(`${title} is neither a cache nor an image with an inline cache`, {
-      reference: title,
-      hint: 'write one with wiac build --cache-to',
-    });
+  if (inline === undefined) return undefined;
   checkSignature(inline.bytes, inline.signature, trusted, title);
   const layers = pairLayers(manifest.layers, config.rootfs.diff_ids, title);
   const list = parseList(inline.bytes, title);

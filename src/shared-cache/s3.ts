@@ -3,7 +3,7 @@
  * place of its index.json, which two builds could not both write.
  */
 import { Readable } from 'node:stream';
-import { type ArtifactSource, resolveArtifact } from '../oci/artifact.js';
+import { type ArtifactSource, resolveArtifacts } from '../oci/artifact.js';
 import { getDigest, verified } from '../oci/blob-digest.js';
 import { ImageError } from '../oci/image-error.js';
 import { blobPath } from '../oci/layout-files.js';
@@ -44,7 +44,7 @@ export function s3Source(
   return {
     title,
     openBlob,
-    async artifact(platform, maxConfigBytes) {
+    async artifacts(platform, maxConfigBytes) {
       const bytes = await readRoot();
       if (bytes === undefined)
         throw new ImageError(`there is no cache ${title}`, {
@@ -53,7 +53,7 @@ export function s3Source(
           hint: 'write one with wiac build --cache-to',
         });
       const descriptor = { mediaType: OCI_MANIFEST, digest: getDigest(bytes), size: bytes.length };
-      return resolveArtifact({ descriptor, bytes }, platform, reader, maxConfigBytes);
+      return resolveArtifacts({ descriptor, bytes }, platform, reader, maxConfigBytes);
     },
     async digest() {
       const bytes = await readRoot();

@@ -238,6 +238,19 @@ describe('type=registry', () => {
       expect.stringContaining('neither a cache nor an image'),
     ]);
   });
+
+  test('type=inline: an image of several platforms is the cache of each of them', async () => {
+    const root = context({ Dockerfile: dockerfile('ARG TARGETARCH', 'WORKDIR /$TARGETARCH') });
+    const reference = `type=registry,ref=${registry.host}/several:1`;
+    const output = `--output=type=registry,name=${registry.host}/several:1`;
+    const both = '--platform=linux/amd64,linux/arm64,linux/riscv64';
+    await warmMachine().build(root, both, '--cache-to=type=inline', output);
+    for (const arch of ['amd64', 'arm64', 'riscv64']) {
+      const flags = [`--platform=linux/${arch}`, `--cache-from=${reference}`];
+      const { events } = await warmMachine().build(root, ...flags);
+      expect([arch, ranSteps(events), warnings(events)]).toEqual([arch, [], []]);
+    }
+  });
 });
 
 describe('an image made of what another machine made', () => {

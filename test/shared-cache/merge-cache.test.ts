@@ -89,7 +89,7 @@ test('a place that was emptied gets what it was seen to have', async () => {
 describe('a place that can not be read', () => {
   const failing = (place: Place, error: () => ImageError): Place => ({
     ...place,
-    source: () => ({ ...place.source(), artifact: () => Promise.reject(error()) }),
+    source: () => ({ ...place.source(), artifacts: () => Promise.reject(error()) }),
   });
   const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
   const late = new DOMException('late', 'TimeoutError');

@@ -1,6 +1,6 @@
 /** Registries as source and sink of images. */
 import type { Readable } from 'node:stream';
-import { type ArtifactSource, resolveArtifact } from '../artifact.js';
+import { type ArtifactSource, resolveArtifacts } from '../artifact.js';
 import { getDigest } from '../blob-digest.js';
 import { ImageError } from '../image-error.js';
 import { formatReference, type RegistryReference } from '../reference.js';
@@ -128,8 +128,8 @@ export function registrySource(
     digest: async () => reference.digest ?? (await head(wanted(reference)))?.digest,
     resolve: async (platform: Platform): Promise<ResolvedImage> =>
       resolveImage(await root(), platform, reader),
-    artifact: async (platform, maxConfigBytes) =>
-      resolveArtifact(await root(), platform, reader, maxConfigBytes),
+    artifacts: async (platform, maxConfigBytes) =>
+      resolveArtifacts(await root(), platform, reader, maxConfigBytes),
     close,
   };
 }
