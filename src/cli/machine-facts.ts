@@ -64,10 +64,18 @@ function existing(path: string): string {
   return existsSync(path) ? path : existing(dirname(path));
 }
 
-/** Mounts an overlay in namespaces that end with it. @param isRoot else in one of the user's */
+/**
+ * Mounts an overlay in namespaces that end with it. It is volatile, or its end would wait until all that others wrote
+ * to the same disk is there. Kernels older than 5.10 have no such overlays. Its work directory is removed in there:
+ * nobody else may read what overlayfs leaves in it.
+ * @param isRoot else in one of the user's
+ */
 function tryOverlay(directory: string, isRoot: boolean): Promise<Trial> {
   const options = `lowerdir=a:b,upperdir=u,workdir=w${isRoot ? '' : ',userxattr'}`;
-  const script = `cd "$1" && mkdir a b u w m && mount -t overlay -o ${options} wiac m`;
+  const mount = (more: string) => `mount -t overlay -o ${options}${more} wiac m`;
+  const script = `
+    cd "$1" && mkdir a b u w m && { ${mount(',volatile')} || ${mount('')}; } || exit
+    umount m && rm -r w`;
   const flags = isRoot ? ['--mount'] : ['--user', '--map-root-user', '--mount'];
   return run('unshare', ...flags, 'sh', '-c', script, 'sh', directory);
 }

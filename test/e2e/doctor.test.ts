@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { CALLS, compileDeny, ENODEV, ENOSYS } from '../support/deny.js';
+import { notStuck } from '../support/not-stuck.js';
 import { ordinaryUser } from '../support/rootless.js';
 import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js';
 
@@ -14,7 +15,9 @@ async function findings(
   state = 'missing',
 ): Promise<{ exitCode: number | undefined; lines: string[] }> {
   const [program = '', ...rest] = [...command, process.execPath, WIAC, 'doctor'];
-  const { exitCode, stdout } = await execa(program, rest, { env, cwd: '/', reject: false });
+  const { exitCode, stdout } = await notStuck(
+    execa(program, rest, { env, cwd: '/', reject: false }),
+  );
   const all = stdout.split('\n').map((line) => line.trim().replace(/ {2,}/g, '  '));
   const lines = all.flatMap((line, at) =>
     line.startsWith(state) ? [line, all[at + 1] ?? ''] : [],
@@ -34,6 +37,18 @@ test('this machine: nothing is missing, and nothing is left in the store’s pla
   expect(findings.filter(({ state }) => state === 'missing')).toEqual([]);
   expect(exitCode).toBe(0);
   expect((await execa('ls', ['-A', join(root, '..')])).stdout).toBe('');
+});
+
+test('what others write to the disk is not waited for: the overlay that is tried is volatile', async () => {
+  const bin = tempDir();
+  const mount = join(bin, 'mount');
+  const log = join(bin, 'log');
+  writeFileSync(mount, `#!/bin/sh\necho "$@" >> ${log}\nPATH=$\{PATH#*:} exec mount "$@"\n`, {
+    mode: 0o755,
+  });
+  const env = { WIAC_ROOT: join(bin, 'store'), PATH: `${bin}:${process.env.PATH}` };
+  expect(await findings([], env)).toEqual({ exitCode: 0, lines: [] });
+  expect(readFileSync(log, 'utf8')).toMatch(/^-t overlay -o \S+,volatile wiac m\n$/);
 });
 
 test('a store that is read-only, and one on a full disk', async () => {
@@ -116,7 +131,7 @@ describe('kernels that lack something', () => {
       );
       const [program = '', ...rest] = deny(ENOSYS, number);
       const build = [...rest, process.execPath, WIAC, 'build', '-q', path];
-      const { exitCode, stderr } = await execa(program, build, { env, reject: false });
+      const { exitCode, stderr } = await notStuck(execa(program, build, { env, reject: false }));
       expect({ name, exitCode, stderr }).toEqual({
         name,
         exitCode: expect.any(Number),
@@ -129,7 +144,8 @@ describe('kernels that lack something', () => {
     const others = deny(ENOSYS, CALLS.clone3, CALLS.fsopen);
     expect(await findings(others, env)).toEqual({ exitCode: 0, lines: [] });
     const [program = '', ...rest] = others;
-    await execa(program, [...rest, process.execPath, WIAC, 'build', '-q', path], { env });
+    const build = [...rest, process.execPath, WIAC, 'build', '-q', path];
+    await notStuck(execa(program, build, { env }));
   });
 
   test('no overlayfs: the kernel has none, or not on the disk of the store', async () => {

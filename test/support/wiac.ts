@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, expect } from '@jest/globals';
 import { execa } from 'execa';
+import { notStuck } from './not-stuck.js';
 
 /** The command under test. */
 export const WIAC = join(process.cwd(), 'dist/wiac.cjs');
@@ -110,13 +111,14 @@ export type BuildEvent = { readonly type: string } & Readonly<Record<string, unk
 export function machine(): Machine {
   const root = join(tempDir(), 'store');
   const wiac = async (args: readonly string[], options: RunOptions = {}): Promise<Result> => {
-    const { exitCode, stdout, stderr } = await execa(process.execPath, ['--', WIAC, ...args], {
+    const command = execa(process.execPath, ['--', WIAC, ...args], {
       reject: false,
       stripFinalNewline: false,
       env: { WIAC_ROOT: root, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
     });
+    const { exitCode, stdout, stderr } = await notStuck(command);
     return { exitCode, stdout, stderr };
   };
   return { root, wiac, build: buildWith(wiac) };
