@@ -15,6 +15,7 @@ import { lazyScratch } from '../store/layers/layer-store.js';
 import { useLayers } from '../store/pins/uses.js';
 import { settleStep } from '../store/recovery/durability.js';
 import type { Store } from '../store/store.js';
+import { UsageError } from '../util/errors.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import type { RegistryAccessOptions } from './registry-options.js';
@@ -68,10 +69,22 @@ function withName(store: Store, reference: string, asked: string): string {
   return formatReference({ ...wanted, name: parseRegistryReference(name) });
 }
 
-/** `wiac push NAME REF`: prints the manifest's digest. */
+/** Where an image goes that is pushed to no place in particular: where its name says, as with docker push. */
+function ownPlace(store: Store, name: string): string {
+  const own = normalizeName(name);
+  if (isImageName(own) && hasName(store, own)) return own;
+  throw new UsageError(`${name} is the id of an image: it does not say where to push it`, {
+    hint: `write where to: wiac push ${name} host:5000/name:tag`,
+  });
+}
+
+/**
+ * `wiac push NAME [REF]`: prints the manifest's digest.
+ * @throws UsageError for an id without a reference
+ */
 export async function pushCommand(
   name: string,
-  reference: string,
+  given: string | undefined,
   options: PushOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
@@ -84,6 +97,7 @@ export async function pushCommand(
   } as const;
   return changeStore(setExitCode, async (store) => {
     const image = await requireImage(store, name);
+    const reference = given ?? ownPlace(store, name);
     // A registry takes both kinds, and so an image keeps the one that it was pulled with.
     const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;
     const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';

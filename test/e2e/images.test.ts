@@ -113,6 +113,16 @@ test('what wiac pushes is what other tools unpack; what it pulls it pushes on un
     Digest: pushed.stdout.trim(),
     Env: [expect.stringContaining('PATH='), 'A=b'],
   });
+  // To where its name says, as with docker push.
+  const own = `${registry.host}/own:1`;
+  await made.wiac(['tag', 'app', own]);
+  expect(await made.wiac(['push', own])).toMatchObject({ exitCode: 0, stdout: pushed.stdout });
+  await execa('skopeo', ['inspect', '--tls-verify=false', `docker://${own}`]);
+  const [id = ''] = (await made.wiac(['images', '-q'])).stdout.split('\n');
+  expect(await made.wiac(['push', id])).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringMatching(/^wiac: \w+ is the id of an image.*\nhint: .*wiac push \w+ host/),
+  });
   const layout = join(tempDir(), 'layout');
   await execa('skopeo', [
     'copy',

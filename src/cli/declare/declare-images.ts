@@ -24,14 +24,14 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     .summary('write an image to a registry, an OCI layout or an archive')
     .argument('<name>', 'name or id of an image')
     .argument(
-      '<reference>',
-      'where to: host:5000/name:tag, oci-layout://DIR:NAME, oci-archive:FILE, docker-archive:FILE',
+      '[reference]',
+      'where to, unless its name says that: host:5000/name:tag, oci-layout://DIR:NAME, oci-archive:FILE, docker-archive:FILE',
     )
     .option('--compression <name>', 'of its layers: gzip, zstd, uncompressed (default: gzip)')
     .option('--compression-level <n>', '1 to 9 for gzip, 1 to 22 for zstd')
     .option('--force-compression', 'give layers of base images this compression too', false)
     .option('--docker', "Docker's media types (schema 2) instead of OCI's", false)
-    .action(async (name: string, reference: string, options) => {
+    .action(async (name: string, reference: string | undefined, options) => {
       await (await import('../images-command.js')).pushCommand(
         name,
         reference,
