@@ -149,27 +149,48 @@ describe('the power is cut when others have written a lot to the same disk', () 
     return existsSync(other) && readFileSync(other).equals(Buffer.alloc(OTHERS, 'x'));
   };
 
+  /** The kernel writes of its own accord now and then, as when memory is short: then nothing is shown yet. */
+  async function isCutUnwritten(
+    kind: DiskKind,
+    build: (disk: Disk) => Promise<void>,
+    after: (disk: Disk) => Promise<void>,
+  ): Promise<boolean> {
+    let isUnwritten = false;
+    await withPowerCut(
+      build,
+      async (disk) => {
+        isUnwritten = !isWhole(disk);
+        await after(disk);
+      },
+      SIZE,
+      kind,
+      OTHERS,
+    );
+    return isUnwritten;
+  }
+
+  /** Tries it again when it is false. */
+  async function soon(trial: () => Promise<boolean>): Promise<void> {
+    for (let left = 3; left > 0; left -= 1) if (await trial()) return;
+    throw new Error('what others had written was on disk, each time');
+  }
+
   test.each<[string, DiskKind, Record<string, string>]>([
     ['a build', 'ext4', {}],
     ['each step', 'ext4', { WIAC_SYNC: 'full' }],
     ['a build', 'xfs', {}],
   ])('%s on %s does not wait for that, and nothing of it runs again', async (_, kind, env) => {
     const root = project();
-    await withPowerCut(
-      async (disk) => {
-        writeOther(disk);
-        const { exitCode } = await disk.wiac(['build', '-q', '-t', 'kept', root], env);
-        expect(exitCode).toBe(0);
-      },
-      async (disk) => {
-        expect(isWhole(disk)).toBe(false);
-        expect(ranSteps(await rebuild(disk, root))).toEqual([]);
-        expect((await disk.wiac(['run', 'kept', '/bin/cat', '/made'])).stdout).toBe('made\n');
-      },
-      SIZE,
-      kind,
-      OTHERS,
-    );
+    const build = async (disk: Disk) => {
+      writeOther(disk);
+      const { exitCode } = await disk.wiac(['build', '-q', '-t', 'kept', root], env);
+      expect(exitCode).toBe(0);
+    };
+    const after = async (disk: Disk) => {
+      expect(ranSteps(await rebuild(disk, root))).toEqual([]);
+      expect((await disk.wiac(['run', 'kept', '/bin/cat', '/made'])).stdout).toBe('made\n');
+    };
+    await soon(() => isCutUnwritten(kind, build, after));
   });
 
   test('when the index is gone as well, nothing of it is trusted that may not be there', async () => {
@@ -199,15 +220,15 @@ describe('the power is cut when others have written a lot to the same disk', () 
       const files = Object.fromEntries(
         Array.from({ length: 300 }, (_, index) => [`files/d${index % 7}/f${index}`, `${index}\n`]),
       );
-      const root = context({
-        Dockerfile: dockerfile(
-          'COPY files /files',
-          'RUN mkdir /big; yes | head -c 9000000 > /big/file; ln /big/file /big/link',
-        ),
-        ...files,
-      });
-      await withPowerCut(
-        async (disk) => {
+      await soon(async () => {
+        const root = context({
+          Dockerfile: dockerfile(
+            'COPY files /files',
+            'RUN mkdir /big; yes | head -c 9000000 > /big/file; ln /big/file /big/link',
+          ),
+          ...files,
+        });
+        const buildTwice = async (disk: Disk) => {
           await disk.wiac(['build', '-q', root], { WIAC_SYNC: mode });
           writeFileSync(join(root, 'files/d0/f0'), 'changed\n');
           writeFileSync(join(root, 'files/d1/new'), 'new\n');
@@ -215,15 +236,11 @@ describe('the power is cut when others have written a lot to the same disk', () 
           symlinkSync('f', join(root, 'files/new/link'));
           writeOther(disk);
           await disk.wiac(['build', '-q', root]);
-        },
-        async (disk) => {
-          expect(isWhole(disk)).toBe(false);
+        };
+        return isCutUnwritten(kind, buildTwice, async (disk) => {
           expect(ranSteps(await rebuild(disk, root))).toEqual([]);
-        },
-        SIZE,
-        kind,
-        OTHERS,
-      );
+        });
+      });
     },
   );
 
