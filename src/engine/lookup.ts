@@ -19,7 +19,7 @@ import type { Stack } from '../fs/layer/stack.js';
 import { resolve } from '../fs/layer/stack.js';
 import { stackSource } from '../fs/layer/stack-source.js';
 import type { Owner } from '../fs/layer/users.js';
-import { resolveIdentity, resolveOwner } from '../fs/layer/users.js';
+import { resolveOwner } from '../fs/layer/users.js';
 import { withSource } from '../fs/scan/file-source.js';
 import type { Selection } from '../fs/select/select.js';
 import { MOUNTED, selectFiles } from '../fs/select/select.js';
@@ -145,7 +145,8 @@ export function lookupDefinition(
 function getOwner(stack: Stack, step: CopyStep | WorkdirStep): Owner | undefined {
   const spec = step.kind === 'copy' ? step.chown : step.user || undefined;
   if (spec === undefined) return undefined;
-  const owner = step.kind === 'copy' ? resolveOwner(stack, spec) : resolveIdentity(stack, spec);
+  // A USER that is a number owns its WORKDIR with the group of that number, as in BuildKit.
+  const owner = resolveOwner(stack, spec);
   // BuildKit makes the directory as if there were no USER: the name may come with a later step.
   if ('unknown' in owner && step.kind === 'workdir') return undefined;
   if ('unknown' in owner) {

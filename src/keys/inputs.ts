@@ -16,7 +16,7 @@ export const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
   copy: 14,
   fetch: 5,
   run: 10,
-  workdir: 4,
+  workdir: 5,
   squash: 3,
 };
 

@@ -262,9 +262,9 @@ export function stageStart(
   const base = stageByName(compilation, name, stage);
   if (base) {
     const inherited = compilation.compileStage(base, location);
-    const { config, declared, args, overEnv, head, history, platform, author } = inherited;
+    const { config, declared, args, head, history, platform, author } = inherited;
     // What many stages inherit is copied for each of them.
-    const entries = configSize(config) + declared.size + args.size + overEnv.size + history.length;
+    const entries = configSize(config) + declared.size + args.size + history.length;
     compilation.kept.spend(entries * COPIED_ENTRY, location);
     return {
       platform,
@@ -273,7 +273,8 @@ export function stageStart(
       triggers: config.triggers,
       declared: new Set(declared),
       args: new Map(args),
-      overEnv: new Set(overEnv),
+      // As in BuildKit: a stage begins with the ENV of what it builds on, over every ARG from there.
+      overEnv: new Set(),
       head,
       history: [...history],
     };

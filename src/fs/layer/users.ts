@@ -101,8 +101,8 @@ export function resolveIdentity(stack: Stack, spec: string): Identity | UnknownN
 const ROOT = { name: 'root', id: 0 };
 
 /**
- * The owner of `--chown=user[:group]` (Dockerfile reference, COPY --chown: a number without a group
- * is used for the group as well; a name brings its group from /etc/passwd). What is empty beside a
+ * The owner of `--chown=user[:group]`, and of a WORKDIR by its USER (Dockerfile reference, COPY --chown:
+ * a number without a group is used for the group as well; a name brings its group from /etc/passwd). What is empty beside a
  * colon is 0.
  */
 export function resolveOwner(stack: Stack, spec: string): Owner | UnknownName {
