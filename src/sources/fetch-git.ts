@@ -14,6 +14,7 @@ import { ContextError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
 import type { Git, GitResult } from './git.js';
 import { safeGit } from './git.js';
+import { explainGitFailure } from './git-failure.js';
 
 /** SHA-1, or SHA-256 of a repository of that format. */
 const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
@@ -35,11 +36,11 @@ function openGit({ source, credentials, environment, signal }: GitRequest): Prom
 }
 
 function refuse({ source, location }: GitRequest, { stderr, shortMessage }: GitResult): never {
-  const reason = stderr.trim().split('\n').at(-1) || shortMessage || 'git failed';
+  const { reason = shortMessage || 'git failed', hint } = explainGitFailure(stderr);
   throw new ContextError(
     `${source.url} can't be fetched: ${withoutCredentials(reason)}`,
     location,
-    { hint: 'check the URL, the ref, and your access to the repository' },
+    { hint },
   );
 }
 

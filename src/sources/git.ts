@@ -88,6 +88,8 @@ function environmentFor(
     ['GIT_TERMINAL_PROMPT', '0'],
     ['GIT_ASKPASS', 'true'],
     ['SSH_ASKPASS', 'true'],
+    // Or ssh would ask on the terminal that a build draws on, and wait there for an answer.
+    ['SSH_ASKPASS_REQUIRE', 'force'],
     ['LC_ALL', 'C'],
     ...(credentials === undefined
       ? []

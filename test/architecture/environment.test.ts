@@ -27,7 +27,13 @@ const INTERNAL: Readonly<Record<string, readonly string[]>> = {
     ...['WIAC_GIT_USER', 'WIAC_GIT_PASSWORD'],
   ],
   'only the bundle for tests reads them': ['WIAC_TEST_CHECKPOINTS', 'WIAC_TEST_CRASH_AT'],
-  'set for git': ['GIT_ASKPASS', 'GIT_TERMINAL_PROMPT', 'LC_ALL', 'SSH_ASKPASS'],
+  'set for git': [
+    'GIT_ASKPASS',
+    'GIT_TERMINAL_PROMPT',
+    'LC_ALL',
+    'SSH_ASKPASS',
+    'SSH_ASKPASS_REQUIRE',
+  ],
 };
 
 const all = (text: string, pattern: RegExp): string[] =>

@@ -175,3 +175,10 @@ test('a file without a name', async () => {
     expect.stringMatching(/^x\/__unnamed__ 600 /),
   );
 });
+
+test('ssh asks nothing on a terminal, and what it says is told', async () => {
+  const ssh = 'sh -c "echo asks with $SSH_ASKPASS_REQUIRE >&2; exit 255"';
+  const root = context({ Dockerfile: 'FROM scratch\nADD git@host.invalid:r.git /x\n' });
+  const { stderr } = await machine().wiac(['build', root], { env: { GIT_SSH_COMMAND: ssh } });
+  expect(stderr).toContain("git@host.invalid:r.git can't be fetched: asks with force\n");
+});

@@ -19,6 +19,7 @@ const PURE = new RegExp(
     '^oci/(registry/byte-cursor|tar/parser)',
     '^lock/',
     '^plan/(compile|git-url)',
+    '^sources/git-failure',
     '^store/(policy|prune-plan)',
   ].join('|'),
 );
