@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { canRun } from '../../src/executor/local/binfmt.js';
+import { canRun, interpreterWithin } from '../../src/executor/local/binfmt.js';
 import { parsePlatform } from '../../src/oci/platform.js';
 import { warmMachines } from '../support/warm-command.js';
 import { context, dockerfile, getOutput, ranSteps, tempDir } from '../support/wiac.js';
@@ -115,10 +115,25 @@ describe('interpreters of binfmt_misc', () => {
     expect(canRun(platform, directory)).toBe(process.arch === 'arm64');
   });
 
-  test('without binfmt_misc only its own', () => {
-    const nowhere = join(tempDir(), 'nothing');
-    expect(canRun(parsePlatform('linux/ppc64le'), nowhere)).toBe(process.arch === 'ppc64');
-    expect(canRun(parsePlatform('windows/amd64'), nowhere)).toBe(false);
+  // As in most containers: what the machine has registered works there, and is not shown.
+  test.each([
+    ['not there', 'nothing'],
+    ['not mounted', '.'],
+  ])('a directory that is %s says nothing of the kernel', (_, name) => {
+    const directory = join(mkdtempSync(join(tempDir(), 'unmounted-')), name);
+    const own = process.arch === 'ppc64';
+    expect(canRun(parsePlatform('linux/ppc64le'), directory)).toBe(own || undefined);
+    expect(canRun(parsePlatform('windows/amd64'), directory)).toBe(false);
+  });
+
+  test('an interpreter that was not opened is looked for in the image', () => {
+    const [interpreter = ''] = qemu;
+    const inImage = registered(['enabled', interpreter, 'flags: ', 'offset 0', arm64]);
+    const own = process.arch === 'arm64';
+    expect(interpreterWithin(platform, inImage)).toBe(
+      own ? undefined : '/usr/bin/qemu-aarch64-static',
+    );
+    expect(interpreterWithin(platform, registered(['enabled', ...qemu, arm64]))).toBeUndefined();
   });
 });
 

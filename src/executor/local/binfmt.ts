@@ -28,14 +28,16 @@ const MACHINE_OFFSET = 18;
 /** CPUs that run the programs of a smaller sibling as they are. */
 const ALSO_RUNS: ReadonlyMap<string, string> = new Map([['amd64', '386']]);
 
-function readHandlers(directory: string): string[] {
+/** What is registered; undefined where binfmt_misc is not mounted, which says nothing of the kernel. */
+function readHandlers(directory: string): string[] | undefined {
   try {
-    return readdirSync(directory)
+    const names = readdirSync(directory);
+    if (!names.includes('status')) return undefined;
+    return names
       .filter((name) => name !== 'register' && name !== 'status')
       .map((name) => readFileSync(join(directory, name), 'latin1'));
   } catch {
-    // Not mounted: nothing is registered.
-    return [];
+    return undefined;
   }
 }
 
@@ -49,13 +51,39 @@ function handles(handler: string, [machine, order]: readonly [number, 'little' |
   return (order === 'little' ? magic.readUInt16LE(at) : magic.readUInt16BE(at)) === machine;
 }
 
-/** Can programs of the platform be run here? @param directory where binfmt_misc is mounted */
-export function canRun(platform: Platform, directory = BINFMT_DIRECTORY): boolean {
+/** The platform's handler; undefined: there is none, `unseen`: nobody can know. */
+function findHandler(platform: Platform, directory: string): string | 'unseen' | undefined {
+  const machine = MACHINES.get(normalisePlatform(platform).architecture);
+  if (machine === undefined) return undefined;
+  const handlers = readHandlers(directory);
+  return handlers === undefined ? 'unseen' : handlers.find((text) => handles(text, machine));
+}
+
+/**
+ * Can programs of the platform be run here? Undefined: only an attempt can tell. In a container the kernel may have
+ * interpreters that were registered outside of it, and does not show them.
+ * @param directory where binfmt_misc is mounted
+ */
+export function canRun(platform: Platform, directory = BINFMT_DIRECTORY): boolean | undefined {
   const host = hostPlatform();
   if (platformFit(host, platform) !== undefined) return true;
   const { os, architecture } = normalisePlatform(platform);
   if (os !== host.os) return false;
   if (ALSO_RUNS.get(host.architecture) === architecture) return true;
-  const machine = MACHINES.get(architecture);
-  return machine !== undefined && readHandlers(directory).some((text) => handles(text, machine));
+  const handler = findHandler(platform, directory);
+  return handler === 'unseen' ? undefined : handler !== undefined;
+}
+
+/**
+ * The interpreter of a platform that the kernel looks for in the files of a container: it opened the others when
+ * they were registered (flag F).
+ */
+export function interpreterWithin(
+  platform: Platform,
+  directory = BINFMT_DIRECTORY,
+): string | undefined {
+  if (platformFit(hostPlatform(), platform) !== undefined) return undefined;
+  const handler = findHandler(platform, directory);
+  if (handler === undefined || /^flags: .*F/m.test(handler)) return undefined;
+  return /^interpreter (.+)$/m.exec(handler)?.[1];
 }

@@ -6,18 +6,17 @@ import type { Stack } from '../../fs/layer/stack.js';
 import type { LayerMarks } from '../../fs/scan/tree-xattrs.js';
 import { located } from '../../fs/scan/unreadable.js';
 import type { Explanation } from '../../libs/explain-missing.js';
-import { parsePlatform } from '../../oci/platform.js';
 import type { RunStep } from '../../plan/step.js';
 import { chainedStack } from '../../store/layers/layer-stack.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { hasNoRoom } from '../../util/disk-room.js';
-import { StepFailedError, UnsupportedError } from '../../util/errors.js';
+import { StepFailedError } from '../../util/errors.js';
 import type { ExecutionIo } from '../executor.js';
-import { canRun } from './binfmt.js';
 import type { ControlGroups } from './cgroup.js';
 import type { Container } from './container.js';
+import { foreignFailure, requirePlatform } from './foreign-platform.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
 import { openNetwork } from './private-network.js';
@@ -112,14 +111,6 @@ function inGroups(
   return { ...container, cgroups: members, deviceFilter, shownGroups: shown };
 }
 
-/** @throws UnsupportedError when this machine can't run programs of the step's platform */
-function requirePlatform({ platform, location }: RunStep): void {
-  if (canRun(parsePlatform(platform))) return;
-  throw new UnsupportedError(`RUN: this machine can't run programs for ${platform}`, location, {
-    hint: 'register an interpreter with binfmt_misc (apt-get install qemu-user-static), or cross-compile in a stage with FROM --platform=$BUILDPLATFORM',
-  });
-}
-
 /**
  * Makes what a step needs besides its files. It gets what the build may use at most, as with docker build.
  * @throws IsolationError
@@ -189,7 +180,8 @@ export async function executeRun(
     // A step that was refused processes has not made all that it was to make, whatever it says.
     const reason = watch.reason(exit.code) ?? refuseHeld(exit);
     if (exit.code !== 0 || reason) {
-      const cause = reason ?? (await missingIn(exit, draft, stack, container));
+      const foreign = foreignFailure(step, exit.startError);
+      const cause = reason ?? (await missingIn(exit, draft, stack, container)) ?? foreign;
       const failure = stepFailure(step, exit, lines.last(), draft, cause);
       if (io.shells) await shellAfter(run, io.shells, failure.message);
       throw failure;
