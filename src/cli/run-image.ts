@@ -2,6 +2,7 @@
 
 import type { EventSink } from '../engine/events.js';
 import { findImage, similarName } from '../engine/images/find-image.js';
+import { sayingOther } from '../engine/images/platform-warning.js';
 import { ImageError, sayingMore } from '../oci/image-error.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
 import {
@@ -33,7 +34,17 @@ export interface ImageChoice {
 
 const PATHS = 'directories are written as ./DIR or /DIR';
 
-function notThere(store: Store, name: string): NotFoundError {
+/** The image of that name that can't be taken, and the platform that was asked for. */
+interface Unfit {
+  readonly stored: ImageRecord | undefined;
+  readonly wanted: string;
+}
+
+function notThere(store: Store, name: string, { stored, wanted }: Unfit): NotFoundError {
+  if (stored)
+    return new NotFoundError(`there is no image ${name} for ${wanted}`, {
+      hint: `the store has it for ${stored.platform}`,
+    });
   const similar = similarName(store, name);
   return new NotFoundError(`there is no image ${name}`, {
     hint:
@@ -44,18 +55,26 @@ function notThere(store: Store, name: string): NotFoundError {
 }
 
 /** What a name that the store has not means elsewhere. @throws NotFoundError when it can't be one */
-function elsewhere(store: Store, name: string): string {
+function elsewhere(store: Store, name: string, unfit: Unfit): string {
   try {
     return formatReference(parseReference(name));
   } catch (error) {
-    if (error instanceof ImageError) throw notThere(store, name);
+    if (error instanceof ImageError) throw notThere(store, name, unfit);
     throw error;
   }
 }
 
 /** A name that was mistyped must not end as a riddle about some registry. */
-function withSuggestion(store: Store, name: string, error: unknown): unknown {
+function withSuggestion(
+  store: Store,
+  name: string,
+  error: unknown,
+  { stored, wanted }: Unfit,
+): unknown {
   if (!(error instanceof ImageError)) return error;
+  if (stored && platformFit(parsePlatform(wanted), parsePlatform(stored.platform)) !== undefined)
+    return error;
+  if (stored) return sayingOther(error, { reference: name, platform: wanted }, stored.platform);
   const { hint } = error;
   const similar = similarName(store, name);
   const more = similar === undefined ? PATHS : `did you mean ${similar}, which is in the store?`;
@@ -93,8 +112,9 @@ export async function imageToRun(
   const inFile = isFileTransport(name);
   const isAsked = pull === 'always' || (inFile && pull === 'missing');
   if (stored && fits && !isAsked) return isHere(stored);
-  if (pull === 'never') throw notThere(store, name);
-  const reference = elsewhere(store, name);
+  const unfit = { stored, wanted };
+  if (pull === 'never') throw notThere(store, name, unfit);
+  const reference = elsewhere(store, name, unfit);
   if (!quiet) process.stderr.write(`wiac: pulling ${reference}\n`);
   const { pullImage } = await import('../engine/images/pull-image.js');
   const pullIt = (onEvent?: EventSink) =>
@@ -109,6 +129,6 @@ export async function imageToRun(
     const { showTransfers } = await import('./show-transfers.js');
     return await showTransfers(pullIt);
   } catch (error) {
-    throw withSuggestion(store, name, error as WiacError);
+    throw withSuggestion(store, name, error as WiacError, unfit);
   }
 }

@@ -38,7 +38,7 @@ export function storedImages(store: Store): FindStored {
     const image = await findImage(store, reference, ID_DIGITS);
     if (image === undefined) return undefined;
     const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
-    return fits ? image : undefined;
+    return fits ? image : { otherPlatform: image.platform };
   };
 }
 

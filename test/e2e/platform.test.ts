@@ -138,6 +138,24 @@ describe('interpreters of binfmt_misc', () => {
 });
 
 describe('images of the store', () => {
+  test('a name that is that of an image for another platform is told as that', async () => {
+    const { build, wiac } = machine();
+    const other = process.arch === 'arm64' ? 'linux/amd64' : 'linux/arm64';
+    await build(
+      context({ Dockerfile: 'FROM scratch\nLABEL a=b\n' }),
+      '--platform',
+      other,
+      '-t',
+      'o',
+    );
+    const built = await wiac(['build', '--pull=never', context({ Dockerfile: 'FROM o\n' })]);
+    expect(built.stderr).toContain(`; the store has o for ${other}, not for linux/`);
+    const flags = ['--pull=never', '--platform', 'linux/s390x'];
+    const ran = await wiac(['run', ...flags, 'o', '/bin/true']);
+    expect(ran.stderr).toContain('there is no image o for linux/s390x\n');
+    expect(ran.stderr).toContain(`the store has it for ${other}\n`);
+  });
+
   test('FROM and COPY --from take a build result by its name', async () => {
     const { build } = machine();
     await build(context({ Dockerfile: dockerfile('ENV GREETING=hello') }), '-t', 'tools');

@@ -19,7 +19,7 @@ import type { PullPolicy } from '../request.js';
 import type { KeptImages } from './kept-images.js';
 import type { ImageRequest, PlanImage, PlanImages } from './plan-images.js';
 import { planImages } from './plan-images.js';
-import { platformWarning } from './platform-warning.js';
+import { platformWarning, sayingOther } from './platform-warning.js';
 
 /** A plan with the images it is based on. */
 export interface PlanWithImages {
@@ -28,8 +28,15 @@ export interface PlanWithImages {
   readonly close: () => Promise<void>;
 }
 
+/** The name is that of an image for another platform. */
+export interface OtherPlatform {
+  readonly otherPlatform: string;
+}
+
 /** Finds an image that the store holds, for a platform. */
-export type FindStored = (request: ImageRequest) => Promise<ImageRecord | undefined>;
+export type FindStored = (
+  request: ImageRequest,
+) => Promise<ImageRecord | OtherPlatform | undefined>;
 
 /** Stands for an image whose config is not known yet. */
 function placeholder(reference: string): BaseImage {
@@ -101,10 +108,27 @@ async function chooseImage(
   request: ImageRequest,
   findStored: FindStored,
   sources: ImageSource[],
+  access: ImageAccess,
+): Promise<PlanImage> {
+  const held = await findStored(request);
+  if (held === undefined) return openElsewhere(request, sources, access);
+  if ('otherPlatform' in held)
+    return openElsewhere(request, sources, access).catch((error: unknown) => {
+      throw sayingOther(error, request, held.otherPlatform);
+    });
+  const { pull = 'missing' } = access;
+  if (pull === 'missing' || pull === 'never') return { stored: held };
+  const found = openElsewhere(request, sources, access);
+  // Newer than what is here can be only what is to be had.
+  return pull === 'newer' ? found.catch(() => ({ stored: held })) : found;
+}
+
+/** An image that the store does not hold, or whose newest form is wanted. */
+async function openElsewhere(
+  request: ImageRequest,
+  sources: ImageSource[],
   { environment = {}, registry = {}, pull = 'missing' }: ImageAccess,
 ): Promise<PlanImage> {
-  const stored = await findStored(request);
-  if (stored && (pull === 'missing' || pull === 'never')) return { stored };
   if (isContainersStorage(request.reference)) {
     const { storageImage } = await import('./storage-image.js');
     return { inPlace: storageImage(request.reference, environment) };
@@ -121,9 +145,7 @@ async function chooseImage(
     );
   const source = openImageSource(request.reference, registry);
   sources.push(source);
-  const found = source.resolve(parsePlatform(request.platform));
-  // Newer than what is here can be only what is to be had.
-  return stored && pull === 'newer' ? found.catch(() => ({ stored })) : found;
+  return source.resolve(parsePlatform(request.platform));
 }
 
 /** An image that a plan asks for, and where. */

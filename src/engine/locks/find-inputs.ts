@@ -101,7 +101,7 @@ export async function findInputs(
         // What was pulled says nothing about what its name means now; what was built here has no other place.
         const built: typeof findStored = async (wanted) => {
           const found = await findStored(wanted);
-          return found?.manifest === undefined ? found : undefined;
+          return found && 'manifest' in found && found.manifest !== undefined ? undefined : found;
         };
         planned = await planWithImages(dockerfile, options, built, all);
       } catch (error) {
