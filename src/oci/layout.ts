@@ -7,7 +7,7 @@ import { WiacError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
 import type { ArtifactSource } from './artifact.js';
 import { getDigest, verified } from './blob-digest.js';
-import { cannotWrite, getMessage, ImageError } from './image-error.js';
+import { cannotWrite, getMessage, ImageError, sayingMore } from './image-error.js';
 import { blobPath, type LayoutFiles, layoutFilesSource, readLayoutIndex } from './layout-files.js';
 import { removeGarbage } from './layout-garbage.js';
 import { EMPTY_INDEX, getPlatform, LAYOUT_MARKER, rootEntry, withEntry } from './layout-index.js';
@@ -15,8 +15,15 @@ import type { LayoutJournal } from './layout-journal.js';
 import { beginJournal } from './layout-journal.js';
 import { formatReference, type LayoutReference } from './reference.js';
 import type { ManifestSource } from './resolve.js';
-import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './resolved-image.js';
-import { writeWhole } from './write-file.js';
+import type {
+  Descriptor,
+  Digest,
+  ImageIndex,
+  ImageSink,
+  ImageSource,
+  OpenBlob,
+} from './resolved-image.js';
+import { replaceFile } from './write-file.js';
 
 function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
@@ -59,7 +66,7 @@ export function sweepLayout(directory: string, now: number): Promise<number> {
 }
 
 async function writeBytes(path: string, bytes: string | Uint8Array): Promise<void> {
-  await writeWhole(path, (output) => pipeline([bytes], output));
+  await replaceFile(path, (output) => pipeline([bytes], output));
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -75,7 +82,7 @@ async function exists(path: string): Promise<boolean> {
  */
 async function keepBlob(path: string, size: number | undefined): Promise<boolean> {
   const there = await stat(path).catch(() => undefined);
-  if (there === undefined || (size !== undefined && there.size !== size)) return false;
+  if (!there?.isFile() || (size !== undefined && there.size !== size)) return false;
   const now = new Date();
   try {
     await utimes(path, now, now);
@@ -97,10 +104,21 @@ async function storeBlob(
   if (await keepBlob(path, descriptor.size)) return;
   makeDirectories(dirname(path));
   journal?.note(descriptor.digest);
-  await writeWhole(path, async (output) => {
+  await replaceFile(path, async (output) => {
     const input = verified(await openBlob(), descriptor, title, { reference: title });
     await pipeline(input, output);
   });
+}
+
+/** What the layout has; others may have written it. @throws ImageError */
+async function readNamed(files: LayoutFiles): Promise<ImageIndex> {
+  try {
+    return (await readLayoutIndex(files)).index;
+  } catch (error) {
+    if (!(error instanceof ImageError) || error.hint !== undefined) throw error;
+    const hint = 'it is damaged: remove its index.json and oci-layout, and they are written anew';
+    throw sayingMore(error, { hint, cause: error });
+  }
 }
 
 /** What the file system refuses is the layout's trouble, and its message says which. */
@@ -138,7 +156,7 @@ export function layoutSink(reference: LayoutReference): ImageSink {
     const isLayout = await exists(join(directory, 'oci-layout'));
     // Another process may be making the layout: it writes index.json last.
     const isNamed = isLayout && (await exists(join(directory, 'index.json')));
-    const index = isNamed ? (await readLayoutIndex(files)).index : EMPTY_INDEX;
+    const index = isNamed ? await readNamed(files) : EMPTY_INDEX;
     if (!isLayout) await writeBytes(join(directory, 'oci-layout'), JSON.stringify(LAYOUT_MARKER));
     const bytes = JSON.stringify(withEntry(index, entry));
     await writeBytes(join(directory, 'index.json'), bytes);
@@ -171,7 +189,8 @@ export function layoutSink(reference: LayoutReference): ImageSink {
         return descriptor;
       }),
     close: async () => {
-      (await begun)?.close();
+      // That there is no journal was told to who wanted to write.
+      (await begun?.catch(() => undefined))?.close();
     },
   };
 }

@@ -60,6 +60,14 @@ export async function writeWhole(target: string, fill: Fill): Promise<void> {
   const isFile = stats?.isFile() ?? false;
   if (getDescriptor(path) !== undefined || (stats && !isFile && !stats.isDirectory()))
     return writeInto(path, isFile, fill);
+  await replaceFile(path, fill);
+}
+
+/**
+ * The same for a name that no user has given, in a directory that others may write to as well: whatever has it, a link or
+ * a pipe, is replaced, and nothing is written to where it leads.
+ */
+export async function replaceFile(path: string, fill: Fill): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
   // A stream that opens the file itself may do so after a failure, when it was removed already.
   const handle = await open(temporary, 'wx');

@@ -1,5 +1,15 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { ImageError } from '../../src/oci/image-error.js';
@@ -53,6 +63,51 @@ describe('OCI layout', () => {
     expect(found.config).toEqual(image.config);
     expect(found.layers.map((layer) => layer.diffId)).toEqual(image.config.rootfs.diff_ids);
     expect(await readLayers(found)).toEqual(layerDigests(image));
+  });
+
+  // A cache may lie where others can write: root's files, and disks, are not what such a link can have written to.
+  describe('whatever somebody has put in the place of its files', () => {
+    const victim = () => join(freshDirectory(), 'victim');
+    test.each([
+      ['a link to a file', (path: string, to: string) => symlinkSync(to, path)],
+      ['a link to nothing', (path: string, to: string) => symlinkSync(`${to}-none`, path)],
+      ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+    ])('%s: it is replaced, and nothing is written where it leads', async (_, put) => {
+      const image = await makeImage();
+      const [made, to] = [await writtenLayout(image, 'v1'), victim()];
+      const directory = freshDirectory();
+      mkdirSync(join(directory, 'blobs/sha256'), { recursive: true });
+      mkdirSync(dirname(to));
+      writeFileSync(to, 'kept');
+      const names = readdirSync(join(made, 'blobs/sha256')).map((name) => `blobs/sha256/${name}`);
+      for (const name of names) put(join(directory, name), to);
+      symlinkSync(`${to}-index`, join(directory, 'index.json'));
+      await putImage(layoutSink({ kind: 'oci-layout', directory, tag: 'v1' }), image);
+      expect(readFileSync(to, 'utf8')).toBe('kept');
+      expect(readdirSync(dirname(to))).toEqual(['victim']);
+      for (const name of [...names, 'index.json'])
+        expect([name, lstatSync(join(directory, name)).isFile()]).toEqual([name, true]);
+      const found = await source(directory, 'v1').resolve(AMD64);
+      expect(await readLayers(found)).toEqual(layerDigests(image));
+    });
+  });
+
+  test('one that can not be written to is told as such, also when it is closed after that', async () => {
+    const sink = layoutSink({ kind: 'oci-layout', directory: '/proc/sys' });
+    const written = putImage(sink, await makeImage());
+    await expect(written).rejects.toThrow('cannot write oci-layout:///proc/sys');
+    expect(await sink.close()).toBeUndefined();
+  });
+
+  test('a damaged index.json: what to do', async () => {
+    const image = await makeImage();
+    const directory = await writtenLayout(image, 'v1');
+    const again = () => putImage(layoutSink({ kind: 'oci-layout', directory, tag: 'v1' }), image);
+    writeFileSync(join(directory, 'index.json'), '');
+    await expect(again()).rejects.toMatchObject({ hint: expect.stringContaining('remove its') });
+    for (const name of ['index.json', 'oci-layout']) rmSync(join(directory, name));
+    await again();
+    expect((await source(directory, 'v1').resolve(AMD64)).config).toEqual(image.config);
   });
 
   test('is written to while another process begins it', async () => {
