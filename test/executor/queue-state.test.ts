@@ -41,6 +41,22 @@ test('a step without a worker says which there are', () => {
   );
 });
 
+test('a step of a build with keys says which key no worker has', () => {
+  const [key, by] = ['key-0123456789abcdef', 'by-0123456789abcdef'];
+  const own = [worker({ labels: [`key-${'1'.repeat(16)}`, by], signedOnly: true })];
+  const said = (label: string, platform = 'linux/amd64', workers = own) =>
+    missingWorker({ own: workers, strangers: [] }, platform, label)?.message;
+  expect(said(by)).toBeUndefined();
+  expect(said(`by-${'2'.repeat(16)}`)).toContain('trusts the key of this build');
+  expect(said(`${key}.${by}`)).toContain('that has the key of --worker-key');
+  expect(said(`${key}.${by}`, 'linux/amd64', [...own, worker({ labels: [key] })])).toContain(
+    'as well',
+  );
+  // Where there is nobody for the platform, or with the label, no key is the reason.
+  expect(said(`${key}.${by}`, 'linux/arm64')).toMatch(/linux\/arm64 is in the queue: they are for/);
+  expect(said(`gpu.${by}`)).toContain('linux/amd64 with the label gpu is in the queue');
+});
+
 test('each platform with each label is a class, once', () => {
   const all = [worker({}), worker({ labels: ['gpu'] }), worker({ platforms: ['linux/arm64'] })];
   expect(classesOf(all)).toEqual([

@@ -57,12 +57,18 @@ export function takenLabels(
   );
 }
 
-/** What a label that jobLabel has made says of keys. Pure. */
-export function keysOfLabel(label: string): { readonly workers: boolean; readonly build: boolean } {
-  return {
-    workers: /(^|\.)key-[0-9a-f]{16}(\.by-[0-9a-f]{16})?$/.test(label),
-    build: /(^|\.)by-[0-9a-f]{16}$/.test(label),
-  };
+/** The parts of a label that jobLabel has made; undefined: it has none. Pure. */
+export function partsOfLabel(label: string): {
+  /** What a user has called it. */
+  readonly own: string | undefined;
+  /** What stands for the key of the workers. */
+  readonly workers: string | undefined;
+  /** What stands for the key of the build. */
+  readonly build: string | undefined;
+} {
+  const [, own, workers, build] =
+    /^(.*?)(?:(?:^|\.)(key-[0-9a-f]{16}))?(?:(?:^|\.)(by-[0-9a-f]{16}))?$/.exec(label) ?? [];
+  return { own: own || undefined, workers, build };
 }
 
 /** The queues that a worker serves, its own first. */

@@ -4,7 +4,7 @@ import { QueueError } from '../../util/errors.js';
 import { parseAnnouncement, parseStranger } from './parse-queue.js';
 import type { Announcement } from './queue-protocol.js';
 import { KEYS, OWN_VERSION } from './queue-protocol.js';
-import { keysOfLabel } from './queue-trust.js';
+import { partsOfLabel } from './queue-trust.js';
 
 /** Workers that are alive. */
 export interface WorkerList {
@@ -70,23 +70,32 @@ function missingTrust(
   platform: string,
   label: string | undefined,
 ): QueueError | undefined {
-  const keys = label === undefined ? undefined : keysOfLabel(label);
+  const keys = label === undefined ? undefined : partsOfLabel(label);
   const there = own.filter(({ platforms }) => platforms.includes(platform));
+  // Keys are not what is missing.
+  if (there.length === 0) return undefined;
   const names = there.map(({ name }) => name).join(', ');
-  if (keys?.build)
+  const has = (key: string) =>
+    there.some(({ labels }) => labels.some((one) => one.split('.').includes(key)));
+  if (keys?.build && !has(keys.build))
     return new QueueError(
       `no worker for ${platform} is in the queue that trusts the key of this build (--sign-key)`,
       { hint: 'start one with --trust-key and the public half of that key' },
     );
-  if (there.length > 0 && there.every(({ signedOnly }) => signedOnly))
+  if (!keys?.build && there.every(({ signedOnly }) => signedOnly))
     return new QueueError(
       `${names}: takes only builds that are signed with a key it trusts (--trust-key)`,
       { hint: 'sign this one: --sign-key FILE' },
     );
-  if (keys?.workers)
+  if (keys?.workers && !has(keys.workers))
     return new QueueError(
       `no worker for ${platform} is in the queue that has the key of --worker-key`,
       { hint: 'start one with --key and the private half of that key' },
+    );
+  if (keys?.workers && keys.build && keys.own === undefined)
+    return new QueueError(
+      `no worker for ${platform} is in the queue that has the key of --worker-key and trusts that of --sign-key as well`,
+      { hint: 'start one with --key and --trust-key' },
     );
   return undefined;
 }
@@ -98,10 +107,11 @@ export function missingWorker(
   label?: string,
 ): QueueError | undefined {
   if (own.some((worker) => fits(worker, platform, label))) return undefined;
-  const hint = `start one: wiac worker --queue URL --cache REF${label === undefined ? '' : ` --label ${label}`}; or build here: --queue-fallback=local`;
+  const named = label === undefined ? undefined : partsOfLabel(label).own;
+  const hint = `start one: wiac worker --queue URL --cache REF${named === undefined ? '' : ` --label ${named}`}; or build here: --queue-fallback=local`;
   const distrust = own.length === 0 ? undefined : missingTrust(own, platform, label);
   if (distrust) return distrust;
-  const what = label === undefined ? platform : `${platform} with the label ${label}`;
+  const what = named === undefined ? platform : `${platform} with the label ${named}`;
   const [stranger] = strangers;
   if (own.length > 0) {
     const there = [...new Set(own.flatMap(({ platforms }) => platforms))].sort().join(', ');
