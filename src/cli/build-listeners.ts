@@ -112,8 +112,8 @@ export function openListeners(
     explain: record.isKept || report !== undefined || !(quiet || ['quiet', 'none'].includes(mode)),
     secret:
       given &&
-      ((id) => {
-        const value = given(id);
+      (async (id, signal) => {
+        const value = await given(id, signal);
         const text = value?.toString('utf8') ?? '';
         record.hide(text);
         report?.hide(text);

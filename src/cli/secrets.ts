@@ -1,15 +1,16 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
 import type { AgentSource } from '../executor/agent-source.js';
+import type { GetSecret } from '../executor/get-secret.js';
 import { attributeMap, parseAttributes, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 import { hintOf } from '../util/file-trouble.js';
-import { readNamedFile } from '../util/regular-file.js';
+import { awaitNamedFile } from '../util/regular-file.js';
 import { statNamed } from '../util/stat-named.js';
 import { environmentText } from './given-text.js';
 
 /** Reads secrets and finds sockets when a step asks for them. */
 export interface Credentials {
-  readonly secret: (id: string) => Buffer | undefined;
+  readonly secret: GetSecret;
   readonly sshAgent: (id: string) => AgentSource | undefined;
 }
 
@@ -46,7 +47,7 @@ const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const ODD_NAME_HINT =
   'sh starts wiac and drops variables whose names are not letters, digits and _: choose another name, or src=FILE';
 
-function readSecret(id: string, secret: Secret): Buffer {
+async function readSecret(id: string, secret: Secret, signal: AbortSignal): Promise<Buffer> {
   if ('variable' in secret) {
     const value = environmentText(secret.variable);
     if (value !== undefined) return Buffer.from(value);
@@ -55,8 +56,9 @@ function readSecret(id: string, secret: Secret): Buffer {
     });
   }
   try {
-    return readNamedFile(secret.file);
+    return await awaitNamedFile(secret.file, signal);
   } catch (error) {
+    signal.throwIfAborted();
     const { message } = error as Error;
     throw new UsageError(`--secret id=${id}: ${secret.file}: ${message}`, {
       cause: error,
@@ -103,15 +105,16 @@ function requireFile([id, secret]: [string, Secret]): void {
 export function parseCredentials(secrets: readonly string[], ssh: readonly string[]): Credentials {
   const known = new Map(secrets.map(parseSecret));
   for (const secret of known) requireFile(secret);
-  const read = new Map<string, Buffer>();
+  const read = new Map<string, Promise<Buffer>>();
   const agents = new Map(ssh.map(parseSsh));
   return {
-    secret: (id) => {
+    secret: (id, signal) => {
       const secret = known.get(id);
       // A pipe can be read only once, and all steps are to see the same.
-      const content = read.get(id) ?? (secret && readSecret(id, secret));
-      if (content) read.set(id, content);
-      return content;
+      const begun = read.get(id) ?? (secret && readSecret(id, secret, signal));
+      if (begun) read.set(id, begun);
+      begun?.catch(() => read.delete(id));
+      return begun;
     },
     sshAgent: (id) => agents.get(id),
   };

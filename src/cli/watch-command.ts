@@ -51,7 +51,7 @@ function listen(
     current = undefined;
   };
   return {
-    secret: (id) => (current ?? request).secret?.(id),
+    secret: (id, signal) => (current ?? request).secret?.(id, signal),
     begin: () => {
       current = start();
       return current.emit;

@@ -2,6 +2,7 @@
 
 import type { AgentSource } from '../executor/agent-source.js';
 import type { Executor } from '../executor/executor.js';
+import type { GetSecret } from '../executor/get-secret.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
 import { rootedStack } from '../fs/layer/rooted-stack.js';
 import type { Stack } from '../fs/layer/stack.js';
@@ -63,8 +64,7 @@ export interface BuildSession extends LookupSession {
   readonly explain: boolean;
   /** Carries out what is not in the cache. */
   readonly executor: Executor<CopySources>;
-  /** Content of a secret; undefined when the build was given none of that id. */
-  readonly secret: (id: string) => Buffer | undefined;
+  readonly secret: GetSecret;
   /** An ssh agent; undefined when the build was given none of that id. */
   readonly sshAgent: (id: string) => AgentSource | undefined;
   /** Undefined: nobody asked for any. */

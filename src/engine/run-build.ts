@@ -2,6 +2,7 @@
 
 import type { AgentSource } from '../executor/agent-source.js';
 import type { Executor } from '../executor/executor.js';
+import type { GetSecret } from '../executor/get-secret.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
 import type { GivenMachine } from '../executor/local/local-machine.js';
 import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
@@ -68,7 +69,7 @@ export interface BuildRequest {
   readonly skipsCache: (step: Step) => boolean;
   /** Steps that builds at the same time have run for each other, whatever skipsCache says. */
   readonly madeNow?: Set<DefinitionKey> | undefined;
-  readonly secret: (id: string) => Buffer | undefined;
+  readonly secret: GetSecret;
   readonly sshAgent: (id: string) => AgentSource | undefined;
   /** Opens shells in the containers of steps that fail, and of others. */
   readonly shells?: ShellRequest | undefined;

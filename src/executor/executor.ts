@@ -19,6 +19,7 @@ import type { Credentials } from '../plan/git-url.js';
 import type { LayerId, LayerLinks } from '../store/records.js';
 import type { Json } from '../util/canonical-json.js';
 import type { AgentSource } from './agent-source.js';
+import type { GetSecret } from './get-secret.js';
 
 /** A layer that a step stands on or reads. */
 export interface InputLayer {
@@ -121,8 +122,7 @@ export interface ExecutionIo<Sources = unknown> {
   readonly unfinished?: (text: string) => void;
   /** Its reason is what `execute` throws once it is aborted. */
   readonly signal: AbortSignal;
-  /** Content of a secret; undefined when the build was given none of that id. */
-  readonly secret: (id: string) => Buffer | undefined;
+  readonly secret: GetSecret;
   /** An ssh agent; undefined when the build was given none of that id. */
   readonly sshAgent: (id: string) => AgentSource | undefined;
   /**

@@ -1,10 +1,12 @@
 /** Files that are there as a whole or not at all. */
 import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { createWriteStream, rmSync } from 'node:fs';
 import { open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { atExit } from '../util/at-exit.js';
+import { writeFifo } from '../util/fifo.js';
 
 /** As many links as the kernel follows, path_resolution(7). */
 const MAX_LINKS = 40;
@@ -31,14 +33,17 @@ function getDescriptor(path: string): number | undefined {
 
 type Fill = (output: Writable) => Promise<void>;
 
-/** Writes to what is there: a device, a pipe, or a file that this process has open. */
-async function writeInto(path: string, isFile: boolean, fill: Fill): Promise<void> {
+async function openThere(path: string, stats: Stats | undefined): Promise<Writable> {
+  if (stats?.isFIFO()) return writeFifo(path);
   // A file is written where its descriptor stands, so that nothing else that goes there is lost.
-  const fd = isFile ? getDescriptor(path) : undefined;
-  const output =
-    fd === undefined
-      ? (await open(path, 'w')).createWriteStream()
-      : createWriteStream('', { fd, autoClose: false });
+  const fd = stats?.isFile() ? getDescriptor(path) : undefined;
+  if (fd !== undefined) return createWriteStream('', { fd, autoClose: false });
+  return (await open(path, 'w')).createWriteStream();
+}
+
+/** Writes to what is there: a device, a pipe, or a file that this process has open. */
+async function writeInto(path: string, stats: Stats | undefined, fill: Fill): Promise<void> {
+  const output = await openThere(path, stats);
   try {
     await fill(output);
   } catch (error) {
@@ -57,9 +62,8 @@ async function writeInto(path: string, isFile: boolean, fill: Fill): Promise<voi
 export async function writeWhole(target: string, fill: Fill): Promise<void> {
   const path = await followLinks(resolve(target));
   const stats = await stat(path).catch(() => undefined);
-  const isFile = stats?.isFile() ?? false;
-  if (getDescriptor(path) !== undefined || (stats && !isFile && !stats.isDirectory()))
-    return writeInto(path, isFile, fill);
+  const isOther = stats !== undefined && !stats.isFile() && !stats.isDirectory();
+  if (isOther || getDescriptor(path) !== undefined) return writeInto(path, stats, fill);
   await replaceFile(path, fill);
 }
 

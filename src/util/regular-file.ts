@@ -3,7 +3,10 @@
  * memory, and a pipe is waited for where no signal ends that.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
+import { readFifo } from './fifo.js';
 import { inWords } from './file-trouble.js';
+import { statNamed } from './stat-named.js';
 
 /** Longer than any file of settings, keys or variables. */
 export const MOST_BYTES = 16 << 20;
@@ -20,11 +23,12 @@ function withFile<T>(path: string, flags: number, action: (descriptor: number) =
   }
 }
 
+const tooLarge = (mostBytes: number) => new Error(`it is larger than ${mostBytes} bytes`);
+
 function readUpTo(descriptor: number, mostBytes: number): Buffer {
-  const tooLarge = () => new Error(`it is larger than ${mostBytes} bytes`);
   const stats = fstatSync(descriptor);
   // That of a pipe or a device shows only while it is read.
-  if (stats.isFile() && stats.size > mostBytes) throw tooLarge();
+  if (stats.isFile() && stats.size > mostBytes) throw tooLarge(mostBytes);
   const pieces: Buffer[] = [];
   for (let bytes = 0; bytes <= mostBytes; ) {
     const piece = Buffer.allocUnsafe(PIECE);
@@ -33,7 +37,7 @@ function readUpTo(descriptor: number, mostBytes: number): Buffer {
     pieces.push(piece.subarray(0, count));
     bytes += count;
   }
-  throw tooLarge();
+  throw tooLarge(mostBytes);
 }
 
 /**
@@ -64,6 +68,35 @@ function legibly<T>(read: () => T): T {
 export function readNamedFile(path: string | 0, mostBytes = MOST_BYTES): Buffer {
   const read = (descriptor: number) => readUpTo(descriptor, mostBytes);
   return legibly(() => (path === 0 ? read(path) : withFile(path, O_RDONLY, read)));
+}
+
+async function readPipe(path: string, signal: AbortSignal, mostBytes: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of addAbortSignal(signal, await readFifo(path)) as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > mostBytes) throw tooLarge(mostBytes);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+/**
+ * The same where other work goes on: who writes to a pipe may take a while, or never come.
+ * @param signal ends the wait
+ */
+export async function awaitNamedFile(
+  path: string,
+  signal: AbortSignal,
+  mostBytes = MOST_BYTES,
+): Promise<Buffer> {
+  if (!statNamed(path)?.isFIFO()) return readNamedFile(path, mostBytes);
+  try {
+    return await readPipe(path, signal, mostBytes);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw inWords(error);
+  }
 }
 
 /**

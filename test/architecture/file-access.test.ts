@@ -101,7 +101,7 @@ const REASONS: readonly Reason[] = [
       'cli/given-text.ts': 'readFileSync',
       'cli/git-labels.ts': 'realpathSync',
       'cli/keep-build.ts': 'existsSync',
-      'engine/inputs/build-input.ts': 'createReadStream mkdirSync',
+      'engine/inputs/build-input.ts': 'mkdirSync',
       'engine/inputs/find-dockerfile.ts': 'existsSync openSync statSync',
       'engine/watch/watch-places.ts': 'lstatSync readlinkSync statSync watch',
       'fs/watch-tree.ts': 'watch',

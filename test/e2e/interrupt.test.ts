@@ -1,8 +1,18 @@
 /** What is left when a build does not end as planned: nothing that runs, mounts, or misleads. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { notStuck } from '../support/not-stuck.js';
 import {
   context,
   dockerfile,
@@ -98,6 +108,82 @@ COPY --from=b /x /y
     const { exitCode, stdout } = await second;
     expect(exitCode).toBe(0);
     expect(readdirSync(stdout.split(':')[0] ?? '')).toEqual(['made']);
+  });
+});
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resume) => setTimeout(resume, 20));
+}
+
+function namesBelow(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory, { recursive: true }).map(String) : [];
+}
+
+/** Has somebody written to it? Takes the first byte. */
+function hasByte(pipe: number): boolean {
+  try {
+    return readSync(pipe, Buffer.alloc(1)) > 0;
+  } catch {
+    return false;
+  }
+}
+
+describe('a pipe whose other end never comes', () => {
+  const READS = dockerfile('RUN --mount=type=secret,id=s cat /run/secrets/s');
+
+  const makePipe = async () => {
+    const pipe = join(tempDir(), 'pipe');
+    await execa('mkfifo', [pipe]);
+    return pipe;
+  };
+  const expectStopped = async (child: ReturnType<typeof startBuild>) => {
+    child.kill('SIGTERM');
+    const { exitCode, stderr } = await notStuck(child);
+    expect(stderr).toMatch(/wiac: stopped by SIGTERM$/);
+    expect(exitCode).toBe(143);
+  };
+
+  test('a signal ends a build whose context it is', async () => {
+    const made = machine();
+    const child = startBuild(made.root, await makePipe());
+    await until(() => namesBelow(join(made.root, 'tmp')).some((path) => /context-1$/.test(path)));
+    await expectStopped(child);
+  });
+
+  test('a signal ends a build that waits for a secret', async () => {
+    const root = context({ Dockerfile: READS });
+    const child = startBuild(machine().root, root, '--secret', `id=s,src=${await makePipe()}`);
+    await printed(child.stderr, '3/3] miss');
+    await expectStopped(child);
+  });
+
+  test('a signal ends a build whose output nobody reads to its end', async () => {
+    const pipe = await makePipe();
+    const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const root = context({ Dockerfile: dockerfile() });
+      const child = startBuild(machine().root, root, '-o', `type=tar,dest=${pipe}`);
+      await until(() => hasByte(reader));
+      await expectStopped(child);
+    } finally {
+      closeSync(reader);
+    }
+  });
+
+  test('another step that fails ends the wait for a secret', async () => {
+    const made = machine();
+    const pipe = await makePipe();
+    const root = context({
+      Dockerfile: `${READS}FROM scratch AS other
+COPY bin /bin
+RUN sleep 1; exit 7
+FROM scratch
+COPY --from=0 /x /x
+COPY --from=other /x /y
+`,
+    });
+    const child = startBuild(made.root, root, '--jobs=2', '--secret', `id=s,src=${pipe}`);
+    expect((await notStuck(child)).stderr).toMatch(/the step ended with exit code 7$/m);
   });
 });
 

@@ -74,7 +74,7 @@ export async function startChild(root: string): Promise<ChildExecutor> {
       carriedOut.push(step.kind);
       const secrets: Record<string, string> = {};
       for (const mount of step.kind === 'run' ? step.mounts : []) {
-        const value = mount.type === 'secret' ? io.secret(mount.id) : undefined;
+        const value = mount.type === 'secret' ? await io.secret(mount.id, io.signal) : undefined;
         if (mount.type === 'secret' && value) secrets[mount.id] = value.toString('base64');
       }
       const abort = () => tell({ type: 'abort', number });

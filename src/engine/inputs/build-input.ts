@@ -1,5 +1,5 @@
 /** What a build reads: its Dockerfile and its contexts, from wherever the command line says. */
-import { createReadStream, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { basename, isAbsolute, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer as readAll } from 'node:stream/consumers';
@@ -22,6 +22,7 @@ import { contextSource } from '../../sources/context-source.js';
 import type { Fetched, FetchedSource } from '../../sources/fetch-context.js';
 import { fromBytes, shownText } from '../../util/byte-string.js';
 import { ContextError, UsageError } from '../../util/errors.js';
+import { readFifo } from '../../util/fifo.js';
 import { withoutCredentials } from '../../util/redact.js';
 import { statNamed } from '../../util/stat-named.js';
 import type { Found } from './find-dockerfile.js';
@@ -132,7 +133,7 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => Reada
     if (input) return fetchStream(await counted(input, INPUT), INPUT, options);
     if (source.kind === 'remote') return fetchRemote(source.remote, options);
     if (stats?.isFIFO())
-      return fetchStream(await counted(createReadStream(path), path), path, options);
+      return fetchStream(await counted(await readFifo(path), path), path, options);
     const fetched = await fetchFile(path, path, basename(path), options);
     if (fetched.kind === 'files') return fetched;
     throw new ContextError(`the build context ${path} is a file, but no archive`, undefined, {

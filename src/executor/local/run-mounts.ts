@@ -119,9 +119,9 @@ async function bindStep(
 }
 
 /** A secret is written to memory that only the container has: nothing can be left of it. */
-function showSecret(preparation: Preparation, mount: SecretMount): void {
+async function showSecret(preparation: Preparation, mount: SecretMount): Promise<void> {
   const { io, step } = preparation;
-  const value = io.secret(mount.id);
+  const value = await io.secret(mount.id, io.signal);
   if (value === undefined) {
     if (!mount.required) return;
     throw new UsageError(
@@ -246,7 +246,7 @@ export async function prepareMounts(
         const options = mount.size === undefined ? 'mode=1777' : `mode=1777,size=${mount.size}`;
         const order = replace(preparation, mount.target);
         preparation.tmpfs.push({ target: mount.target, options, order });
-      } else if (mount.type === 'secret') showSecret(preparation, mount);
+      } else if (mount.type === 'secret') await showSecret(preparation, mount);
       else if (mount.type === 'ssh') await mountAgent(preparation, mount);
     }
   } catch (error) {

@@ -167,11 +167,12 @@ export function queueExecutor<Sources>({
     ]);
     const seal = async (request: SecretRequest): Promise<string> => {
       if (!workerKey) throw new QueueError('secrets go to no worker without --worker-key');
-      const secrets = secretIds(step).flatMap((id): [string, Buffer][] => {
-        const value = io.secret(id);
-        return value === undefined ? [] : [[id, value]];
-      });
-      return sealSecrets(request, keyed.key, workerKey, new Map(secrets));
+      const secrets = new Map<string, Buffer>();
+      for (const id of secretIds(step)) {
+        const value = await io.secret(id, signal);
+        if (value !== undefined) secrets.set(id, value);
+      }
+      return sealSecrets(request, keyed.key, workerKey, secrets);
     };
     const wanted = label(step);
     const following = (await io.ahead?.()) ?? [];
