@@ -40,6 +40,12 @@ describe('README', () => {
     expect(setUp.trim().split('\n')).toHaveLength(2);
   });
 
+  test('whoever reads only this knows what is not kept apart', () => {
+    const [, said = ''] = /## What a step can reach\n(.*?)\n## /s.exec(README) ?? [];
+    expect(said).toMatch(/network is this machine's.*loopback addresses\s+and\s+abstract sockets/s);
+    expect(said).toMatch(/`--isolation=chroot`[^.]*\*\*unsafe\*\*/);
+  });
+
   test('the three commands write what the README shows', async () => {
     const { cwd, env } = clone();
     const [first = ''] = blocks;
