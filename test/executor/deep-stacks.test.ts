@@ -28,6 +28,14 @@ test('nothing is lost, few directories are mounted for a step, and few are mount
   expect(mounted / 998).toBeLessThan(5);
 });
 
+test('steps of a deep stack have as many directories as the first ones, on average', () => {
+  const mean = (from: number) => {
+    const counts = Array.from({ length: 64 }, (_, at) => from + at);
+    return counts.reduce((sum, count) => sum + splitStack(stack(count)).top.length, 0) / 64;
+  };
+  for (const from of [128, 256, 384]) expect(mean(from)).toBeLessThan(mean(0));
+});
+
 test('more layers than two overlays have are refused', () => {
   expect(() => splitStack(stack(999))).toThrow(UnsupportedError);
 });

@@ -23,8 +23,14 @@ import { runOperations } from './sandbox.js';
 /** So many directories are mounted as they are. */
 const SHALLOW = 64;
 
-/** A mount has a multiple of so many directories: few of them are made, and few layers lie on top. */
+/** A mount has a multiple of so many directories, so that few of them are made. */
 const CHUNK = 32;
+
+/**
+ * So few layers lie on top when there is another mount. With those that come until the next one, a step of a deep
+ * stack has as many of them as one of the first fifty.
+ */
+const FEWEST = 8;
 
 /** So many lower directories an overlay has at most (OVL_MAX_STACK of the kernel). */
 const MOST = 500;
@@ -43,7 +49,7 @@ export interface SplitStack {
  */
 export function splitStack(lower: readonly string[]): SplitStack {
   if (lower.length <= SHALLOW) return { top: lower, bottom: [] };
-  const size = Math.min(Math.floor((lower.length - CHUNK) / CHUNK) * CHUNK, MOST);
+  const size = Math.min(Math.floor((lower.length - FEWEST) / CHUNK) * CHUNK, MOST);
   const top = lower.slice(0, -size);
   // Besides the mount of the others, names in another order may be added.
   if (top.length + 2 <= MOST) return { top, bottom: lower.slice(-size) };
