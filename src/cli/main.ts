@@ -19,8 +19,18 @@ process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {});
 // A file that may not grow any more (ulimit -f) is an error like others, which is told.
 process.on('SIGXFSZ', () => {});
-// All is done. Node would take its heap apart, piece by piece, before it ends; the kernel does that at once.
-process.on('beforeExit', () => process.exit());
+let isOver = false;
+// Nothing is left that could go on.
+process.on('beforeExit', () => {
+  if (!isOver) {
+    process.stderr.write(
+      'wiac: internal error: it waits for something that can not come any more\n',
+    );
+    process.exit(1);
+  }
+  // Node would take its heap apart, piece by piece, before it ends; the kernel does that at once.
+  process.exit();
+});
 
 /** The directory that the command was given in was removed: a path that begins nowhere means nothing. */
 function asPlaceError(error: unknown): UsageError | undefined {
@@ -74,4 +84,6 @@ async function run(): Promise<void> {
   }
 }
 
-void run();
+void run().finally(() => {
+  isOver = true;
+});

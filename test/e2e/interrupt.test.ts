@@ -187,6 +187,26 @@ COPY --from=other /x /y
   });
 });
 
+test('an answer that never comes, with nothing left to wait for, is no success', async () => {
+  const preload = join(tempDir(), 'preload.cjs');
+  const deaf = `
+    const children = require('node:child_process');
+    const { EventEmitter } = require('node:events');
+    children.spawn = () => Object.assign(new EventEmitter(), { stdio: [], ref() {}, unref() {} });
+    require('node:module').syncBuiltinESMExports();`;
+  writeFileSync(preload, deaf);
+  const { exitCode, stderr } = await execa(
+    process.execPath,
+    [WIAC, 'build', context({ Dockerfile: dockerfile() })],
+    {
+      env: { WIAC_ROOT: join(tempDir(), 'store'), NODE_OPTIONS: `--require ${preload}` },
+      reject: false,
+    },
+  );
+  expect(stderr).toMatch(/^wiac: internal error: it waits for something/m);
+  expect(exitCode).toBe(1);
+});
+
 describe('processes that a step leaves in the background', () => {
   test.each(['namespaces', 'chroot'])('end with the step (--isolation=%s)', async (isolation) => {
     const made = machine();
