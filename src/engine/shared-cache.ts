@@ -4,6 +4,7 @@ import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.
 import { ImageError, withHint } from '../oci/image-error.js';
 import type { ResolvedLayer } from '../oci/resolved-image.js';
 import type { EntryList, ListedEntry, ListedLayer } from '../shared-cache/entry-list.js';
+import { makers } from '../shared-cache/entry-list.js';
 import { isBlobGone } from '../shared-cache/places.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
 import type { MountSelection } from '../shared-cache/spec.js';
@@ -66,6 +67,7 @@ interface OpenCache {
   readonly byKey: ReadonlyMap<DefinitionKey, ListedEntry>;
   readonly byContent: ReadonlyMap<ContentKey, ListedEntry>;
   readonly operations: ReadonlySet<OperationDigest>;
+  readonly makers: ReturnType<typeof makers>;
   readonly isUsable: () => boolean;
   readonly origins: readonly LayerOrigin[];
 }
@@ -131,6 +133,7 @@ async function openOne(
       byKey: new Map(list.entries.map((entry) => [entry.key, entry])),
       byContent,
       operations: new Set(list.entries.map(({ operation }) => operation)),
+      makers: makers(list.entries),
       isUsable,
       origins: layers.map(originOf),
     };
@@ -206,8 +209,10 @@ export function openSharedCache(
   const { store } = session;
 
   /** The layers at places of a list, as this store calls them; undefined where one can't be had. */
-  const layersAt = ({ list }: OpenCache, places: readonly number[]): LayerId[] | undefined => {
-    const ids = places.map((place) => knownLayer(session, list.layers[place]));
+  const layersAt = (cache: OpenCache, places: readonly number[]): LayerId[] | undefined => {
+    const ids = places.map((place) =>
+      knownLayer(session, cache.list.layers[place], cache.makers.get(place)?.key),
+    );
     const known = ids.filter((id) => id !== undefined);
     return known.length === ids.length ? known : undefined;
   };

@@ -70,6 +70,13 @@ export interface EntryList {
   readonly mounts?: readonly ListedMount[];
 }
 
+/** The entries whose steps made layers, by the layer's place in the list. */
+export function makers(entries: readonly ListedEntry[]): ReadonlyMap<number, ListedEntry> {
+  return new Map(
+    entries.flatMap((entry) => (entry.layer === undefined ? [] : [[entry.layer, entry]])),
+  );
+}
+
 /** The bytes of a list; the same list always gives the same. */
 export function encodeList(list: EntryList): Buffer {
   return Buffer.from(canonicalJson(list as unknown as Json));

@@ -31,11 +31,15 @@ async function checkout(order: 'forwards' | 'backwards', time: string): Promise<
   return root;
 }
 
-/** The archive of the image, built in a new store. */
-async function archive(root: string, flags: string[], env: Record<string, string> = {}) {
+/** The archive of the image, built in a new store unless one is given. */
+async function archive(
+  root: string,
+  flags: string[],
+  env: Record<string, string> = {},
+  made = machine(),
+) {
   const file = join(tempDir(), 'image.tar');
   const [parameters = '', ...others] = flags;
-  const made = machine();
   const output = `--output=type=oci,dest=${file}${parameters}`;
   const { exitCode, stderr } = await made.wiac(['build', output, ...others, root], { env });
   if (exitCode !== 0) throw new Error(stderr);
@@ -93,6 +97,22 @@ test('a layer that was packed before is packed anew for another epoch', async ()
     digests.add((await execa('sha256sum', [file])).stdout.slice(0, 64));
   }
   expect(digests.size).toBe(2);
+});
+
+test('a layer of a shared cache gets the times of the epoch, also where it was here as that of an image', async () => {
+  const root = await checkout('forwards', '2021-01-01T00:00:00Z');
+  const place = tempDir();
+  const [cache, layout] = [join(place, 'cache'), join(place, 'layout')];
+  const to = `--cache-to=type=local,dest=${cache},mode=max`;
+  await machine().build(root, to, `--output=type=oci,dest=${layout},tar=false`);
+  const made = machine();
+  const upon = context({ Dockerfile: 'FROM image\nWORKDIR /more\n' });
+  await made.build(upon, `--build-context=image=oci-layout://${layout}`);
+  const [SOURCE_DATE_EPOCH, rewrite] = ['1600000000', ',rewrite-timestamp=true'];
+  const first = await archive(root, [rewrite], { SOURCE_DATE_EPOCH });
+  const from = `--cache-from=type=local,src=${cache}`;
+  const second = await archive(root, [rewrite, from], { SOURCE_DATE_EPOCH }, made);
+  expect(second.bytes.equals(first.bytes)).toBe(true);
 });
 
 test('trees have the times of SOURCE_DATE_EPOCH', async () => {

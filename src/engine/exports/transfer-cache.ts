@@ -4,7 +4,7 @@ import { createHash64 } from '../../fs/scan/hash64.js';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { contentKey } from '../../keys/inputs.js';
 import type { ResolvedLayer } from '../../oci/resolved-image.js';
-import type { ListedEntry } from '../../shared-cache/entry-list.js';
+import { makers } from '../../shared-cache/entry-list.js';
 import type { ReadCache } from '../../shared-cache/read-cache.js';
 import { allEntries } from '../../store/entries/cache-queries.js';
 import { findByDefinition, publishEntries } from '../../store/entries/entries.js';
@@ -95,13 +95,6 @@ export async function exportStore(
   } finally {
     scratch.remove();
   }
-}
-
-/** The keys of the steps that made layers, by the layer's place in the list. */
-function makers(entries: readonly ListedEntry[]): ReadonlyMap<number, ListedEntry> {
-  return new Map(
-    entries.flatMap((entry) => (entry.layer === undefined ? [] : [[entry.layer, entry]])),
-  );
 }
 
 /** Layers that are unpacked at a time; what they wait for is mostly the disk, once for all of them. */

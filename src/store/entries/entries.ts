@@ -35,8 +35,27 @@ export interface NewEntry {
   readonly drafts?: { readonly step: string; readonly layer: string | undefined } | undefined;
 }
 
+/**
+ * A layer that came below others, or with an image, was taken for that of an image until now: those keep the times of
+ * their files whatever a build asks for, and no cache passes them on.
+ */
+function nameMaker(index: CacheIndex, { key, layer: id }: StepRecord): void {
+  if (id === undefined) return;
+  const here = index.layers.get(id);
+  if (here) {
+    if (here.key === undefined) changeLayer(index, id, { key });
+    return;
+  }
+  const remote = index.remoteLayers.get(id);
+  if (!remote || remote.key !== undefined) return;
+  const named = { ...remote, key };
+  index.files.remoteLayers.put(named);
+  index.remoteLayers.putSync(id, named);
+}
+
 function putEntry(index: CacheIndex, { step, layer, fresh, drafts }: NewEntry): void {
   index.files.steps.put(step, drafts?.step);
+  if (!layer) nameMaker(index, step);
   if (layer) {
     index.files.layers.put(layer, drafts?.layer);
     index.layers.putSync(layer.id, layer);
