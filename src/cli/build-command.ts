@@ -28,7 +28,7 @@ import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
 import { findRuntime } from './runtime.js';
-import { parseCredentials } from './secrets.js';
+import { parseSecrets } from './secrets.js';
 import { openUserStore } from './user-store.js';
 
 /** How the steps of a build are carried out, as commander gives it. */
@@ -176,7 +176,7 @@ export async function buildRequest(
     noCache: getNoCache(options),
     cacheFrom: options.cacheFrom,
     trustKeys: readTrustKeys(process.env),
-    ...parseCredentials(options.secret, options.ssh),
+    secret: parseSecrets(options.secret),
     jobs: options.jobs,
     isolation: options.isolation,
     runtime: findRuntime(options),

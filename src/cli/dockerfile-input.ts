@@ -15,6 +15,7 @@ import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
 import type { ResourceOptions } from './run-resources.js';
 import { parseResources } from './run-resources.js';
+import { parseAgents } from './secrets.js';
 import { readSignedPrefixes } from './signed-prefix-options.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
@@ -28,6 +29,7 @@ export interface DockerfileOptions extends RegistryAccessOptions, ResourceOption
   readonly network?: PlanOptions['network'] | 'private';
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
+  readonly ssh?: readonly string[];
   readonly pull?: PullPolicy;
   readonly requireSigned: readonly string[];
   readonly env?: readonly string[];
@@ -182,6 +184,7 @@ export async function dockerfileRequest(
     requireSigned: readSignedPrefixes(options.requireSigned, process.env),
     registry: options.registry ?? (await registryAccess(options)),
     environment: process.env,
+    sshAgent: parseAgents(options.ssh ?? []),
     input: () => process.stdin,
     signal,
   };

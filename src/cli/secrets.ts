@@ -1,18 +1,12 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
-import type { AgentSource } from '../executor/agent-source.js';
 import type { GetSecret } from '../executor/get-secret.js';
+import type { AgentSource } from '../sources/agent-source.js';
 import { attributeMap, parseAttributes, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 import { hintOf } from '../util/file-trouble.js';
 import { awaitNamedFile } from '../util/regular-file.js';
 import { statNamed } from '../util/stat-named.js';
 import { environmentText } from './given-text.js';
-
-/** Reads secrets and finds sockets when a step asks for them. */
-export interface Credentials {
-  readonly secret: GetSecret;
-  readonly sshAgent: (id: string) => AgentSource | undefined;
-}
 
 type Secret = { readonly file: string } | { readonly variable: string };
 
@@ -98,24 +92,26 @@ function requireFile([id, secret]: [string, Secret]): void {
   });
 }
 
+/** The agents of --ssh by their ids. @throws UsageError */
+export function parseAgents(ssh: readonly string[]): (id: string) => AgentSource | undefined {
+  const agents = new Map(ssh.map(parseSsh));
+  return (id) => agents.get(id);
+}
+
 /**
  * @throws UsageError for options that can't be understood and files that are not there; secrets are
  *   read when they are needed
  */
-export function parseCredentials(secrets: readonly string[], ssh: readonly string[]): Credentials {
+export function parseSecrets(secrets: readonly string[]): GetSecret {
   const known = new Map(secrets.map(parseSecret));
   for (const secret of known) requireFile(secret);
   const read = new Map<string, Promise<Buffer>>();
-  const agents = new Map(ssh.map(parseSsh));
-  return {
-    secret: (id, signal) => {
-      const secret = known.get(id);
-      // A pipe can be read only once, and all steps are to see the same.
-      const begun = read.get(id) ?? (secret && readSecret(id, secret, signal));
-      if (begun) read.set(id, begun);
-      begun?.catch(() => read.delete(id));
-      return begun;
-    },
-    sshAgent: (id) => agents.get(id),
+  return (id, signal) => {
+    const secret = known.get(id);
+    // A pipe can be read only once, and all steps are to see the same.
+    const begun = read.get(id) ?? (secret && readSecret(id, secret, signal));
+    if (begun) read.set(id, begun);
+    begun?.catch(() => read.delete(id));
+    return begun;
   };
 }

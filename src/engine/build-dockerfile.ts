@@ -55,8 +55,6 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly trustKeys?: readonly string[] | undefined;
   /** Content of a secret by its id; asked when a step wants it. */
   readonly secret?: BuildRequest['secret'] | undefined;
-  /** An ssh agent by its id; asked when a step wants it. */
-  readonly sshAgent?: BuildRequest['sshAgent'] | undefined;
   /** Opens shells in the containers of steps that fail, and of others that are asked for. */
   readonly shells?: BuildRequest['shells'];
   /** Where the result goes, if to registries alone: it is not kept here then, as far as they have it. */

@@ -1,6 +1,5 @@
 /** What the parts of one build share. */
 
-import type { AgentSource } from '../executor/agent-source.js';
 import type { Executor } from '../executor/executor.js';
 import type { GetSecret } from '../executor/get-secret.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
@@ -10,6 +9,7 @@ import type { FileSource } from '../fs/scan/file-source.js';
 import type { DefinitionKey, LayerDigest } from '../keys/digest.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { Step, StepId } from '../plan/step.js';
+import type { AgentSource } from '../sources/agent-source.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
 import { awaitDigests, layerDigests as digestsOfLayers } from '../store/layers/layer-digests.js';
 import type { StackTree } from '../store/layers/layer-stack.js';
@@ -51,6 +51,8 @@ export interface LookupSession {
   readonly credentials: (step: StepId) => Credentials | undefined;
   /** Proxies, certificates and what git may know. */
   readonly environment: NodeJS.ProcessEnv;
+  /** An ssh agent; undefined when none of that id was given. */
+  readonly sshAgent: (id: string) => AgentSource | undefined;
   readonly signal: AbortSignal;
   /** Counts what is fetched and sent; left out where nobody is told. */
   readonly meter?: Meter;
@@ -65,8 +67,6 @@ export interface BuildSession extends LookupSession {
   /** Carries out what is not in the cache. */
   readonly executor: Executor<CopySources>;
   readonly secret: GetSecret;
-  /** An ssh agent; undefined when the build was given none of that id. */
-  readonly sshAgent: (id: string) => AgentSource | undefined;
   /** Undefined: nobody asked for any. */
   readonly shells: BuildShells | undefined;
   /** See ExecutionIo. */

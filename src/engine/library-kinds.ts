@@ -84,6 +84,7 @@ const REQUEST: Members = {
   requireSigned: optional(listOf(having({ prefix: text, keys: listOf(anObject) }))),
   registry: optional(anObject),
   environment: optional(mapOf(optional(text))),
+  sshAgent: optional(call),
   input: optional(call),
   signal: optional(signal),
 };
@@ -100,7 +101,6 @@ export const BUILD: Members = {
   cacheTo: optional(texts),
   trustKeys: optional(texts),
   secret: optional(call),
-  sshAgent: optional(call),
   jobs: optional(count),
   inSlot: optional(call),
   isolation: optional(oneOf('namespaces', 'chroot')),

@@ -198,9 +198,9 @@ export async function openDockerfile(
 ): Promise<OpenDockerfile> {
   const scratch = lazyScratch(store.paths);
   const signal = getSignal(request);
-  const { environment = {}, input } = request;
+  const { environment = {}, sshAgent, input } = request;
   const { limits } = store;
-  const workspace = { scratch: scratch.path, limits, environment, input, signal, meter };
+  const workspace = { scratch: scratch.path, limits, environment, sshAgent, input, signal, meter };
   try {
     const opened = await abortable(signal, () => openInput(request.context, request, workspace));
     return { input: opened, close: scratch.remove };

@@ -193,6 +193,7 @@ export async function planStatus(
     skipsCache: () => false,
     credentials: plan.credentials,
     environment,
+    sshAgent: () => undefined,
     signal,
   };
   const known = new Map<StepId, Known>();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FetchStep } from '../plan/step.js';
 import { resolveContent } from '../sources/fetch-git.js';
 import { downloadFile } from '../sources/fetch-http.js';
+import { gitAgent } from '../sources/git-agent.js';
 import { findDownload, noteDownload } from '../store/entries/downloads.js';
 import { counting } from '../util/byte-counter.js';
 import type { LookupSession } from './build-session.js';
@@ -11,11 +12,14 @@ import { getCounter } from './transfers.js';
 /** What identifies the content: the digest of a file, the commit of a repository. @throws ContextError */
 export async function remoteIdentity(session: LookupSession, step: FetchStep): Promise<string> {
   const { source, location, id } = step;
-  const { store, environment } = session;
+  const { store, environment, sshAgent, scratch } = session;
   // Nobody is asked: that is looked at when the content is really needed.
   if (step.locked) return step.locked.content;
   const credentials = session.credentials(id);
-  if (source.type === 'git') return resolveContent({ source, credentials, environment, location });
+  if (source.type === 'git') {
+    const agent = gitAgent(sshAgent, scratch);
+    return resolveContent({ source, credentials, environment, agent, location });
+  }
   // A checksum says what the content is; it is looked at when the file is really needed.
   if (source.checksum !== undefined) return source.checksum;
   const target = join(session.scratch(), `download-${id}`);

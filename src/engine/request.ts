@@ -4,6 +4,7 @@ import type { ReadLock } from '../lock/locked-inputs.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Entitlement, ResultOptions } from '../plan/plan.js';
 import type { RunResources } from '../plan/step.js';
+import type { AgentSource } from '../sources/agent-source.js';
 import type { ImageRecord } from '../store/records.js';
 import type { SignedPrefix } from '../verify/signed-prefixes.js';
 
@@ -60,6 +61,8 @@ export interface DockerfileRequest {
    * DOCKER_CONFIG and the like. The engine reads no other environment; none by default.
    */
   readonly environment?: NodeJS.ProcessEnv | undefined;
+  /** An ssh agent by its id; asked when a step wants it, and for `default` when a repository is fetched. */
+  readonly sshAgent?: ((id: string) => AgentSource | undefined) | undefined;
   /** Gives what `-` stands for; asked at most once. */
   readonly input?: (() => Readable) | undefined;
   /** Ends whatever is on its way; its reason is what is thrown then. */

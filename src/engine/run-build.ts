@@ -1,6 +1,5 @@
 /** One build from beginning to end: plan in, lowerdir string and image out. */
 
-import type { AgentSource } from '../executor/agent-source.js';
 import type { Executor } from '../executor/executor.js';
 import type { GetSecret } from '../executor/get-secret.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
@@ -16,6 +15,7 @@ import { isWindows } from '../oci/image-config.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
 import { printedStep } from '../plan/step.js';
+import type { AgentSource } from '../sources/agent-source.js';
 import { concludeBuild } from '../store/entries/conclude.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { imageRecord } from '../store/images/store-images.js';

@@ -16,9 +16,9 @@ import type {
 import type { KeyedStep, SelectionInput, StepInputs } from '../keys/inputs.js';
 import type { Descriptor, OpenBlob } from '../oci/resolved-image.js';
 import type { Credentials } from '../plan/git-url.js';
+import type { AgentSource } from '../sources/agent-source.js';
 import type { LayerId, LayerLinks } from '../store/records.js';
 import type { Json } from '../util/canonical-json.js';
-import type { AgentSource } from './agent-source.js';
 import type { GetSecret } from './get-secret.js';
 
 /** A layer that a step stands on or reads. */

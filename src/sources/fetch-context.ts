@@ -24,8 +24,10 @@ import type { Remote, RemoteSource } from '../plan/remote.js';
 import { commitOf } from '../plan/remote.js';
 import { ContextError } from '../util/errors.js';
 import { inUserNamespace } from '../util/user-namespace.js';
+import type { AgentSource } from './agent-source.js';
 import { checkOut, resolveContent } from './fetch-git.js';
 import { downloadFile } from './fetch-http.js';
+import { gitAgent } from './git-agent.js';
 
 /** A source of the network with what it was when it was fetched: its digest, its commit. */
 export interface FetchedSource {
@@ -45,6 +47,8 @@ export interface FetchOptions {
   readonly scratch: string;
   readonly limits: ExpansionLimits;
   readonly environment: NodeJS.ProcessEnv;
+  /** What --ssh gives each id. */
+  readonly sshAgent?: ((id: string) => AgentSource | undefined) | undefined;
   /** Ends a running transfer. */
   readonly signal: AbortSignal;
 }
@@ -136,10 +140,11 @@ export async function fetchRemote(
   { source, credentials }: Remote,
   options: FetchOptions,
 ): Promise<Fetched> {
-  const { scratch, limits, environment, signal } = options;
+  const { scratch, limits, environment, sshAgent, signal } = options;
   const location = undefined;
   if (source.type === 'git') {
-    const request = { source, credentials, environment, signal, location };
+    const agent = gitAgent(sshAgent, () => scratch);
+    const request = { source, credentials, environment, agent, signal, location };
     const root = join(scratch, 'files');
     mkdirSync(root, { mode: 0o755 });
     const content = await resolveContent(request);

@@ -9,11 +9,14 @@ import { parentPath } from '../fs/tree-path.js';
 import { openWalker } from '../fs/walker.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { GitSource } from '../plan/remote.js';
+import { commitOf } from '../plan/remote.js';
 import type { SourceLocation } from '../util/errors.js';
 import { ContextError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
 import type { Git, GitResult } from './git.js';
 import { safeGit } from './git.js';
+import type { GitAgent } from './git-agent.js';
+import { withGitAgent } from './git-agent.js';
 import { explainGitFailure } from './git-failure.js';
 
 /** SHA-1, or SHA-256 of a repository of that format. */
@@ -25,14 +28,20 @@ export interface GitRequest {
   readonly source: GitSource;
   readonly credentials: Credentials | undefined;
   readonly environment: NodeJS.ProcessEnv;
+  /** Undefined: that of the environment, if any. */
+  readonly agent: GitAgent | undefined;
   /** Ends git. */
   readonly signal?: AbortSignal;
   /** Undefined: the command line. */
   readonly location: SourceLocation | undefined;
 }
 
-function openGit({ source, credentials, environment, signal }: GitRequest): Promise<Git> {
-  return safeGit(environment, source.url, credentials, signal);
+/** Lends a git for the repository. */
+function withGit<T>(request: GitRequest, use: (git: Git) => Promise<T>): Promise<T> {
+  const { source, credentials, environment, agent, signal } = request;
+  return withGitAgent(environment, agent, async (found) =>
+    use(await safeGit(found, source.url, credentials, signal)),
+  );
 }
 
 function refuse({ source, location }: GitRequest, { stderr, shortMessage }: GitResult): never {
@@ -60,9 +69,10 @@ export interface ResolvedRef {
 
 async function askRemote(request: GitRequest, ref: string): Promise<ResolvedRef> {
   const { source, location } = request;
-  const git = await openGit(request);
   const patterns = [ref, `${ref}^{}`];
-  const listed = await succeed(request, git, '/', 'ls-remote', '--', source.url, ...patterns);
+  const listed = await withGit(request, (git) =>
+    succeed(request, git, '/', 'ls-remote', '--', source.url, ...patterns),
+  );
   const refs = new Map(
     listed.split('\n').map((line): [string, string] => {
       const [commit = '', name = ''] = line.split('\t');
@@ -158,21 +168,14 @@ function moveDirectory(work: string, path: string, target: string): void {
   removeTree(work);
 }
 
-/**
- * Writes the files of a commit to an empty directory.
- * @param content as resolveContent says it
- * @throws ContextError
- */
-export async function checkOut(
+/** Fetches a commit and its submodules. @returns when it was made, seconds since 1970 */
+async function fillWork(
   request: GitRequest,
+  git: Git,
   content: string,
-  scratch: string,
-  target: string,
-): Promise<void> {
+  work: string,
+): Promise<number> {
   const { source } = request;
-  const work = join(scratch, 'git');
-  mkdirSync(work, { mode: 0o755 });
-  const git = await openGit(request);
   const run = (...args: string[]) => succeed(request, git, work, ...args);
   const [commit = '', ref, tag = commit] = content.split(' ');
   await fetchCommit(request, git, work, tag);
@@ -186,8 +189,25 @@ export async function checkOut(
     // A server that gives only whole histories.
     if (shallow.exitCode !== 0) await run(...update);
   }
-  if (!source.keepGitDirectory) removeTree(join(work, '.git'));
-  moveDirectory(work, findSubdirectory(request, work, commit), target);
+  return committed;
+}
+
+/**
+ * Writes the files of a commit to an empty directory.
+ * @param content as resolveContent says it
+ * @throws ContextError
+ */
+export async function checkOut(
+  request: GitRequest,
+  content: string,
+  scratch: string,
+  target: string,
+): Promise<void> {
+  const work = join(scratch, 'git');
+  mkdirSync(work, { mode: 0o755 });
+  const committed = await withGit(request, (git) => fillWork(request, git, content, work));
+  if (!request.source.keepGitDirectory) removeTree(join(work, '.git'));
+  moveDirectory(work, findSubdirectory(request, work, commitOf(content)), target);
   // git keeps no times of files: that of the commit is the same for everybody.
   stampTree(target, committed);
 }

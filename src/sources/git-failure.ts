@@ -21,7 +21,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /Permission denied \(/,
-    'no key of the agent was taken: ssh-add KEYFILE, with $SSH_AUTH_SOCK set, or IdentityFile in the config of ssh',
+    'no key of the agent was taken: --ssh default=KEYFILE, or ssh-add KEYFILE with $SSH_AUTH_SOCK set, or IdentityFile in the config of ssh',
   ],
 ];
 

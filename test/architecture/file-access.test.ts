@@ -119,6 +119,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/run-program.ts': 'existsSync mkdirSync realpathSync',
       'executor/local/shell-program.ts': 'statSync',
       'executor/local/ssh-agent.ts': 'chmodSync chownSync openSync',
+      'sources/git-agent.ts': 'mkdtempSync openSync',
       'fs/scan/local-context.ts': 'realpathSync statSync',
       'libs/closure.ts': 'realpathSync statSync',
       'libs/elf.ts': 'openSync',

@@ -11,7 +11,12 @@ export function inputOptions(command: Command): Command {
       collect,
       [],
     )
-    .option('--ssh <id=socket|keyfile>', 'ssh agent or keys for RUN --mount=type=ssh', collect, [])
+    .option(
+      '--ssh <id=socket|keyfile>',
+      'ssh agent or keys for RUN --mount=type=ssh; default is also for repositories',
+      collect,
+      [],
+    )
     .option(
       '--cache-from <source>',
       'use entries of another machine: REF, type=registry,ref=REF, type=local,src=DIR, type=s3,...,\ntype=gha (GitHub Actions)',

@@ -126,8 +126,8 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => Reada
     count += 1;
     const scratch = join(workspace.scratch(), `context-${count}`);
     mkdirSync(scratch, { mode: 0o700 });
-    const { limits, environment } = workspace;
-    const options = { scratch, limits, signal, environment };
+    const { limits, environment, sshAgent } = workspace;
+    const options = { scratch, limits, signal, environment, sshAgent };
     const counted = (stream: Readable, name: string) =>
       workspace.meter('context', name, undefined, () => stream)();
     if (input) return fetchStream(await counted(input, INPUT), INPUT, options);

@@ -1,6 +1,7 @@
 /** What reading from elsewhere takes. */
 import type { Readable } from 'node:stream';
 import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
+import type { DockerfileRequest } from '../request.js';
 import type { Meter } from '../transfers.js';
 
 /** Where contexts from elsewhere are put for as long as a command needs them. */
@@ -10,6 +11,8 @@ export interface Workspace {
   readonly limits: ExpansionLimits;
   /** Proxies, and what git may know. */
   readonly environment: NodeJS.ProcessEnv;
+  /** The agents that repositories may be fetched with, by id. */
+  readonly sshAgent?: DockerfileRequest['sshAgent'];
   /** Gives what `-` stands for; undefined: there is no such input. */
   readonly input: (() => Readable) | undefined;
   /** Ends what is on its way. */

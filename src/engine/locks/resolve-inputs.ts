@@ -5,6 +5,7 @@ import type { LockInput } from '../../lock/lock-inputs.js';
 import { isContainersStorage } from '../../oci/reference.js';
 import type { Remote } from '../../plan/remote.js';
 import { resolveRef } from '../../sources/fetch-git.js';
+import { gitAgent } from '../../sources/git-agent.js';
 import { findDownload, noteDownload } from '../../store/entries/downloads.js';
 import type { Store } from '../../store/store.js';
 import type { PlanImages } from '../images/plan-images.js';
@@ -25,10 +26,11 @@ async function resolveRemote(
   { identity, location, usedBy }: LockInput,
   { source, credentials }: Remote,
 ): Promise<LockedSource> {
-  const { environment = {} } = request;
+  const { environment = {}, sshAgent } = request;
   const asked = { credentials, environment, signal, location };
   if (identity.kind === 'git' && source.type === 'git') {
-    const { commit, tag } = await resolveRef({ ...asked, source });
+    const agent = gitAgent(sshAgent, scratch);
+    const { commit, tag } = await resolveRef({ ...asked, agent, source });
     return { ...identity, kind: 'git', commit, tag, usedBy };
   }
   if (identity.kind !== 'http' || source.type !== 'http') throw new Error('another kind of source');

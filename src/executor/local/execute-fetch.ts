@@ -6,6 +6,7 @@ import type { HttpSource } from '../../plan/remote.js';
 import type { FetchStep } from '../../plan/step.js';
 import { checkOut } from '../../sources/fetch-git.js';
 import { downloadFile } from '../../sources/fetch-http.js';
+import { gitAgent } from '../../sources/git-agent.js';
 import { findDownload, noteDownload } from '../../store/entries/downloads.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import type { DownloadRecord } from '../../store/records.js';
@@ -55,12 +56,14 @@ export async function executeFetch(
   draft: Draft,
   step: FetchStep,
   identity: string,
-  io: Pick<ExecutionIo, 'credentials' | 'onBytes'>,
+  io: Pick<ExecutionIo, 'credentials' | 'onBytes' | 'sshAgent'>,
 ): Promise<void> {
   const { source, location, id } = step;
   if (source.type === 'git') {
     const { credentials } = io;
-    const request = { source, credentials, environment: machine.environment, location };
+    const { environment } = machine;
+    const agent = gitAgent(io.sshAgent, () => draft.path);
+    const request = { source, credentials, environment, agent, location };
     await checkOut(request, identity, draft.path, draft.diff).catch((error: unknown) => {
       if (!step.locked || !(error instanceof ContextError)) throw error;
       throw new LockError(

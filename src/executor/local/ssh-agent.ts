@@ -1,10 +1,9 @@
-/** RUN --mount=type=ssh: an agent for the keys of --ssh, and its socket for a step's user. */
+/** RUN --mount=type=ssh: the socket of an agent for a step's user. */
 import { chmodSync, chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
-import { UsageError } from '../../util/errors.js';
-import { readNamedFile } from '../../util/regular-file.js';
-import type { AgentSource } from '../agent-source.js';
+import type { AgentSource } from '../../sources/agent-source.js';
+import { OWN_AGENT, startAgent } from '../../sources/own-agent.js';
 
 /** Who may use the socket in the container. */
 export interface SocketOwner {
@@ -17,59 +16,6 @@ export interface SocketOwner {
 export interface ShownAgent {
   readonly path: string;
   readonly close: () => void;
-}
-
-function readKey(file: string): Buffer {
-  try {
-    return readNamedFile(file);
-  } catch (error) {
-    throw new UsageError(`--ssh: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/** Name of the socket of an agent of our own. */
-const OWN_AGENT = 'keys';
-
-/** Left alone the agent would look only every ten seconds whether the program is still there. */
-const WAIT = 'echo ready; cat; kill $SSH_AGENT_PID';
-
-/**
- * Starts an agent with the keys. It runs a program that waits for the end of its input: when this
- * process ends, however that happens, the program ends and the agent with it.
- */
-async function startAgent(directory: string, keys: readonly string[]): Promise<() => void> {
-  const { execa } = await import('execa');
-  const agent = execa('ssh-agent', ['-a', OWN_AGENT, 'sh', '-c', WAIT], {
-    cwd: directory,
-    stdin: 'pipe',
-    reject: false,
-    buffer: false,
-  });
-  const close = () => agent.stdin.end();
-  const ready = await new Promise((resume) => {
-    agent.stdout.once('data', () => resume(true));
-    void agent.then(() => resume(false));
-  });
-  if (!ready) {
-    throw new UsageError('--ssh with key files needs ssh-agent', {
-      hint: 'install openssh-client, or give the socket of an agent',
-    });
-  }
-  for (const key of keys) {
-    // Through standard input, because ssh-add asks more of a file's mode than docker does.
-    const { exitCode, stderr } = await execa('ssh-add', ['-q', '-'], {
-      cwd: directory,
-      input: readKey(key),
-      reject: false,
-      env: { SSH_AUTH_SOCK: OWN_AGENT, SSH_ASKPASS_REQUIRE: 'never' },
-    });
-    if (exitCode === 0) continue;
-    close();
-    throw new UsageError(`--ssh: the key ${key} can't be used: ${stderr.split('\n')[0]}`, {
-      hint: 'a key with a passphrase has to be loaded into an ssh-agent: ssh-add FILE, then --ssh ID',
-    });
-  }
-  return close;
 }
 
 /**
