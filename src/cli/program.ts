@@ -51,7 +51,8 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       if (hint !== undefined)
         throw new UsageError(`wiac ${wanted} has no ${flag.replace(/=.*$/s, '')}`, { hint });
       const [, command = ''] = /unknown command '([^']*)'/.exec(error.message) ?? [];
-      const instead = command === '' ? undefined : insteadOfCommand(wanted, command);
+      const instead =
+        command === '' ? undefined : insteadOfCommand(wanted, command, program.args[1]);
       // Without commander's guess, which is a name of similar letters.
       if (instead !== undefined)
         throw new UsageError(`there is no command ${command}`, { hint: instead });

@@ -77,8 +77,13 @@ function lowerdirTarget(first: string, rest: readonly string[], options: RunOpti
   const lower = readLowerdirs(first);
   const [layer, ...argv] = rest;
   if (layer === undefined || argv.length === 0) {
-    throw new UsageError('LOWERDIRS need a CONTAINERLAYER and an ENTRYPOINT', {
-      hint: getUsage('run'),
+    // Somebody may have meant an image, and be in a directory with one of that name.
+    const image = isWrittenAsPath(first)
+      ? ''
+      : `there is no image ${first} in the store, and ${first} is a directory here: `;
+    const pull = image === '' ? '' : `; wiac pull ${first} for an image of a registry`;
+    throw new UsageError(`${image}LOWERDIRS need a CONTAINERLAYER and an ENTRYPOINT`, {
+      hint: `${getUsage('run')}${pull}`,
     });
   }
   const ofImages: [boolean, string][] = [

@@ -16,6 +16,9 @@ test.each(OTHER_COMMANDS)('%s is not there, and what its hint names is', (name) 
 test.each([
   [['ps'], 'there is no command ps', /^wiac keeps no containers/],
   [['save', 'hello', '-o', 'x.tar'], 'there is no command save', /^wiac push NAME docker-archive:/],
+  [['image', 'ls', '-a'], 'there is no command image', /^wiac images$/],
+  [['container', 'run', 'x'], 'there is no command container', /^wiac run$/],
+  [['image', 'nosuch'], 'there is no command image', /^wiac images, /],
   [['compose', 'up', '-d'], 'there is no command up', /^wiac compose build /],
   // A slip of the finger, and a word of a command that wiac has.
   [['buid', '.'], "unknown command 'buid'\n(Did you mean build?)", /^wiac --help/],

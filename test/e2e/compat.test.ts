@@ -240,6 +240,25 @@ describe('options of run', () => {
     expect(answer).toBe('no');
     for (const flag of flags) expectRefusal('run', flag, why);
   });
+
+  const ofPodman = rows('Options of `podman run` alone').map(([flags = '', answer, why = '']) => ({
+    flags: flags.replaceAll('`', ''),
+    answer,
+    why,
+  }));
+
+  test('podman run as it is installed has no others', async () => {
+    const { stdout } = await execa('podman', ['run', '--help']);
+    const installed = [...stdout.matchAll(/^ {2,6}(?:-\w, )?(--[\w-]+)/gm)].map(([, name]) => name);
+    expect(installed.length).toBeGreaterThan(100);
+    const known = [...listed, ...ofPodman.map(({ flags }) => flags), '--help'];
+    expect(installed.filter((name) => !known.includes(name ?? ''))).toEqual([]);
+  });
+
+  test.each(ofPodman)('$flags of podman is refused with what the table says', ({ flags, why }) => {
+    expect(all.has(flags)).toBe(false);
+    expectRefusal('run', flags, why);
+  });
 });
 
 test('instructions and their flags are those of the parser', () => {

@@ -1,5 +1,5 @@
 /** `wiac run` of images that the store lacks. */
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Registry } from '../support/registry.js';
@@ -23,6 +23,18 @@ async function writeImage(word: string, ...references: string[]): Promise<void> 
   for (const reference of references)
     expect(await wiac(['push', 'app', reference])).toMatchObject({ exitCode: 0 });
 }
+
+test('no image, but a directory of that name: both are told', async () => {
+  const cwd = tempDir();
+  mkdirSync(join(cwd, 'app'));
+  const { wiac } = machine();
+  const named = await wiac(['run', 'app'], { cwd });
+  expect(named).toMatchObject({ exitCode: 125, stdout: '' });
+  expect(named.stderr).toMatch(/no image app in the store, and app is a directory.*LOWERDIRS need/);
+  expect(named.stderr).toContain('wiac pull app');
+  const path = await wiac(['run', './app'], { cwd });
+  expect(path.stderr).toMatch(/^wiac: LOWERDIRS need/);
+});
 
 test('an image of a registry is pulled once; --pull says otherwise', async () => {
   const reference = `${registry.host}/run:1`;

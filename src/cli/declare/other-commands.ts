@@ -40,13 +40,67 @@ const INSTEAD: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
+/** `docker image NAME`, `docker container NAME` and the like: what is called otherwise here. */
+const OF_GROUPS: ReadonlyMap<string, Readonly<Record<string, string>>> = new Map([
+  [
+    'image',
+    {
+      build: 'wiac build',
+      diff: 'wiac diff',
+      history: 'wiac history',
+      import: INSTEAD.get('import') ?? '',
+      inspect: 'wiac inspect',
+      list: 'wiac images',
+      load: INSTEAD.get('load') ?? '',
+      ls: 'wiac images',
+      prune: 'wiac cache prune',
+      pull: 'wiac pull',
+      push: 'wiac push',
+      rm: 'wiac rmi',
+      save: INSTEAD.get('save') ?? '',
+      sign: 'wiac sign',
+      tag: 'wiac tag',
+    },
+  ],
+  [
+    'container',
+    { run: 'wiac run', prune: 'nothing is left of a run: wiac cache prune is for the cache' },
+  ],
+  ['builder', { build: 'wiac build', prune: 'wiac cache prune' }],
+  [
+    'buildx',
+    {
+      bake: 'wiac bake',
+      build: 'wiac build',
+      du: 'wiac cache du',
+      history: 'wiac log',
+      imagetools: 'wiac imagetools',
+      ls: 'leave it out: there is one builder, wiac',
+      create: 'leave it out: there is one builder, wiac',
+      inspect: 'leave it out: there is one builder, wiac',
+      use: 'leave it out: there is one builder, wiac',
+      prune: 'wiac cache prune',
+      version: 'wiac --version',
+    },
+  ],
+  ['system', { df: 'wiac cache du', info: 'wiac doctor', prune: 'wiac cache prune' }],
+]);
+
 /**
  * What to do in the place of a command that wiac does not have.
  * @param wanted the first word that was given
  * @param unknown the one that is no command
+ * @param next the word after it
  */
-export function insteadOfCommand(wanted: string | undefined, unknown: string): string | undefined {
-  if (wanted === unknown) return INSTEAD.get(unknown);
+export function insteadOfCommand(
+  wanted: string | undefined,
+  unknown: string,
+  next?: string,
+): string | undefined {
+  if (wanted === unknown) {
+    const group = OF_GROUPS.get(unknown) ?? {};
+    return next !== undefined && Object.hasOwn(group, next) ? group[next] : INSTEAD.get(unknown);
+  }
   return wanted === 'compose' && OF_COMPOSE.has(unknown) ? ONLY_BUILDS : undefined;
 }
 

@@ -1,5 +1,7 @@
 /** Options of docker, podman and buildah that wiac build and wiac run do not have, and what does the same. */
 
+import { BY_PODMAN_RUN } from './refused-of-podman.js';
+
 const NAMESPACES = 'every step has namespaces of its own; --isolation=chroot has fewer';
 const COMPRESSION = 'set it on the output: -o type=image,push=true,compression=zstd';
 const SBOM = '--sbom lists the packages in SPDX, beside the image; --attest type=sbom is the same';
@@ -99,7 +101,7 @@ const BY_RUN: Readonly<Record<string, string>> = {
 /** By command. */
 const REFUSED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   build: BY_BUILD,
-  run: BY_RUN,
+  run: { ...BY_RUN, ...BY_PODMAN_RUN },
 };
 
 /**
