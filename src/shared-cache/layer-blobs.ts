@@ -46,7 +46,7 @@ export async function openLayerBlobs(
   };
   if (place.type === 's3') {
     const { s3Source } = await import('./s3.js');
-    const source = s3Source(place, PATIENT.attempts, access);
+    const source = s3Source(place, options.retry, access);
     const close = async () => void (await Promise.all([sink.close(), source.close()]));
     return { ...shared, registry: undefined, open: source.openBlob, close };
   }

@@ -6,11 +6,14 @@ import { layoutSink, layoutSource } from '../oci/layout.js';
 import { ociArchiveSink, ociArchiveSource } from '../oci/oci-archive.js';
 import { parseRegistryReference } from '../oci/reference.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
+import type { RetryPolicy } from '../oci/registry/retry.js';
 import type { Digest, ImageSink } from '../oci/resolved-image.js';
 import { type CachePlace, DEFAULT_TAG } from './spec.js';
 
 /** A cache is there to save time: who reads one does not wait for it as for an image. */
 const READ_ATTEMPTS = 3;
+/** ms: a place that asks for an hour is asked again much sooner, or done without. */
+const LONGEST_READ_PAUSE = 5000;
 /** As for an image: a place may take seconds to start again. */
 const WRITE_ATTEMPTS = 5;
 
@@ -50,14 +53,20 @@ export class ListTakenError extends ImageError {
 
 const VERBS = { read: 'read the cache', write: 'write the cache' };
 
+function patience(usual: RetryPolicy, use: PlaceUse): RetryPolicy {
+  return use === 'read'
+    ? { ...usual, attempts: READ_ATTEMPTS, longestDelay: LONGEST_READ_PAUSE }
+    : { ...usual, attempts: WRITE_ATTEMPTS };
+}
+
 async function registryPlace(text: string, access: RegistryOptions, use: PlaceUse): Promise<Place> {
   const [{ registrySource, registrySink }, { DEFAULT_RETRY }] = await Promise.all([
     import('../oci/registry/registry.js'),
     import('../oci/registry/retry.js'),
   ]);
   const reference = parseRegistryReference(text);
-  const attempts = use === 'read' ? READ_ATTEMPTS : WRITE_ATTEMPTS;
-  const options = { retry: { ...DEFAULT_RETRY, attempts }, verbs: VERBS, ...access };
+  const retry = patience(DEFAULT_RETRY, use);
+  const options = { retry, verbs: VERBS, ...access };
   return {
     repository: `${reference.host}/${reference.repository}`,
     source: () => registrySource(reference, options),
@@ -116,11 +125,14 @@ export async function cachePlace(
       };
     }
     case 's3': {
-      const { s3Sink, s3Source } = await import('./s3.js');
-      const attempts = use === 'read' ? READ_ATTEMPTS : WRITE_ATTEMPTS;
+      const [{ s3Sink, s3Source }, { DEFAULT_RETRY }] = await Promise.all([
+        import('./s3.js'),
+        import('../oci/registry/retry.js'),
+      ]);
+      const retry = patience(DEFAULT_RETRY, use);
       return {
-        source: () => s3Source(place, attempts, access),
-        sink: () => s3Sink(place, attempts, access),
+        source: () => s3Source(place, retry, access),
+        sink: () => s3Sink(place, retry, access),
       };
     }
     case 'gha': {

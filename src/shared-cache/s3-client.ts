@@ -8,9 +8,9 @@ import { type Access, accessConfig } from '../oci/registry/auth-config.js';
 import { send } from '../oci/registry/http.js';
 import { readBody } from '../oci/registry/read-body.js';
 import {
-  DEFAULT_RETRY,
   isTransientStatus,
   parseRetryAfter,
+  type RetryPolicy,
   retryDelay,
 } from '../oci/registry/retry.js';
 import { serverWords } from '../oci/registry/server-words.js';
@@ -103,8 +103,9 @@ function hintFor(status: number, code = '', region?: string): string {
   return 'the server has trouble; try again later';
 }
 
-/** Opens a bucket; nothing is sent before the first request. @param attempts of each request */
-export function openS3(place: S3Place, attempts: number, access: Access): S3Client {
+/** Opens a bucket; nothing is sent before the first request. @param retry of each request */
+export function openS3(place: S3Place, retry: RetryPolicy, access: Access): S3Client {
+  const { attempts } = retry;
   const { accessKeyId, secretAccessKey, sessionToken, region, bucket } = place;
   const config = accessConfig(access);
   const transport = openTransport(config, () => false);
@@ -172,7 +173,7 @@ export function openS3(place: S3Place, attempts: number, access: Access): S3Clie
         if (error instanceof PlaceError) throw error;
         requirePassing(error, made >= attempts, what, HINT);
       }
-      await DEFAULT_RETRY.wait(retryDelay(made, pause, DEFAULT_RETRY));
+      await retry.wait(retryDelay(made, pause, retry));
     }
   };
 
@@ -209,7 +210,7 @@ export function openS3(place: S3Place, attempts: number, access: Access): S3Clie
           if (error instanceof ImageError) throw error;
           requirePassing(error, made >= attempts, nameOf(key), HINT);
         }
-        await DEFAULT_RETRY.wait(retryDelay(made, undefined, DEFAULT_RETRY));
+        await retry.wait(retryDelay(made, undefined, retry));
       }
     },
     has: async (key, size) => {

@@ -10,6 +10,7 @@ import { blobPath } from '../oci/layout-files.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
 import { MAX_JSON_BYTES } from '../oci/parse-manifest.js';
 import type { Access } from '../oci/registry/auth-config.js';
+import type { RetryPolicy } from '../oci/registry/retry.js';
 import { type BlobReader, collect } from '../oci/resolve.js';
 import type { Descriptor, ImageSink } from '../oci/resolved-image.js';
 import { blobGone } from './places.js';
@@ -23,11 +24,11 @@ function getTitle({ bucket, prefix, name }: S3Place): string {
 /** A cache in a bucket; its blobs can also be had by their digests. */
 export function s3Source(
   place: S3Place,
-  attempts: number,
+  retry: RetryPolicy,
   access: Access,
 ): ArtifactSource & Pick<BlobReader, 'openBlob'> {
   const title = getTitle(place);
-  const client = openS3(place, attempts, access);
+  const client = openS3(place, retry, access);
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
     const found = await client.get(blobPath(descriptor.digest));
     if (found === undefined) throw blobGone(title, descriptor.digest);
@@ -64,8 +65,8 @@ export function s3Source(
 }
 
 /** A bucket to write a cache to. */
-export function s3Sink(place: S3Place, attempts: number, access: Access): ImageSink {
-  const client = openS3(place, attempts, access);
+export function s3Sink(place: S3Place, retry: RetryPolicy, access: Access): ImageSink {
+  const client = openS3(place, retry, access);
   return {
     title: getTitle(place),
     // One of another size was damaged there: it is written again.
