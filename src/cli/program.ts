@@ -47,15 +47,18 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       // Its message is "(outputHelp)": commander shows the help instead.
       const missing = error.code === 'commander.help';
       const [, flag = ''] = /unknown option '([^']*)'/.exec(error.message) ?? [];
-      const hint = insteadOf(wanted, flag);
+      const command = wanted === undefined || wanted.startsWith('-') ? '' : wanted;
+      const hint = insteadOf(command, flag);
       if (hint !== undefined)
-        throw new UsageError(`wiac ${wanted} has no ${flag.replace(/=.*$/s, '')}`, { hint });
-      const [, command = ''] = /unknown command '([^']*)'/.exec(error.message) ?? [];
+        throw new UsageError(`${`wiac ${command}`.trim()} has no ${flag.replace(/=.*$/s, '')}`, {
+          hint,
+        });
+      const [, unknown = ''] = /unknown command '([^']*)'/.exec(error.message) ?? [];
       const instead =
-        command === '' ? undefined : insteadOfCommand(wanted, command, program.args[1]);
+        unknown === '' ? undefined : insteadOfCommand(wanted, unknown, program.args[1]);
       // Without commander's guess, which is a name of similar letters.
       if (instead !== undefined)
-        throw new UsageError(`there is no command ${command}`, { hint: instead });
+        throw new UsageError(`there is no command ${unknown}`, { hint: instead });
       const message = missing ? 'the command is missing' : error.message.replace(/^error: /, '');
       const operands = ['commander.missingArgument', 'commander.excessArguments'];
       const usage = operands.includes(error.code) ? getUsage(wanted) : undefined;

@@ -19,6 +19,9 @@ test.each([
   [['image', 'ls', '-a'], 'there is no command image', /^wiac images$/],
   [['container', 'run', 'x'], 'there is no command container', /^wiac run$/],
   [['image', 'nosuch'], 'there is no command image', /^wiac images, /],
+  [['-H', 'tcp://x', 'build', '.'], 'wiac has no -H', /no daemon/],
+  [['--log-level=debug', 'build', '.'], 'wiac has no --log-level', /^it goes with a command/],
+  [['--root', '/x', 'ps'], 'wiac has no --root', /WIAC_ROOT/],
   [['compose', 'up', '-d'], 'there is no command up', /^wiac compose build /],
   // A slip of the finger, and a word of a command that wiac has.
   [['buid', '.'], "unknown command 'buid'\n(Did you mean build?)", /^wiac --help/],

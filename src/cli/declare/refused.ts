@@ -98,20 +98,48 @@ const BY_RUN: Readonly<Record<string, string>> = {
   'volume-driver': '-v SOURCE:TARGET shows a directory, which may be on any file system',
 };
 
-/** By command. */
+const NO_DAEMON = 'leave it out: there is no daemon, everything is done on this machine';
+const STORE = 'WIAC_ROOT=DIRECTORY says where the store is, which needs no driver';
+const LOGGING = 'it goes with a command: wiac build --progress=plain, --log-level=LEVEL';
+
+/** Those that docker, podman and buildah take before the command. */
+const BEFORE_COMMANDS: Readonly<Record<string, string>> = {
+  H: NO_DAEMON,
+  connection: NO_DAEMON,
+  context: NO_DAEMON,
+  host: NO_DAEMON,
+  remote: NO_DAEMON,
+  tls: NO_DAEMON,
+  tlsverify: NO_DAEMON,
+  url: NO_DAEMON,
+  root: STORE,
+  runroot: STORE,
+  'storage-driver': STORE,
+  'storage-opt': STORE,
+  D: LOGGING,
+  debug: LOGGING,
+  l: LOGGING,
+  'log-level': LOGGING,
+  config: 'DOCKER_CONFIG=DIRECTORY says where the logins are',
+  'cgroup-manager': 'leave it out: wiac finds out which cgroups it may use',
+  runtime: 'it goes with a command: wiac build --runtime, wiac run --runtime',
+};
+
+/** By command; '' is the program itself. */
 const REFUSED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  '': BEFORE_COMMANDS,
   build: BY_BUILD,
   run: { ...BY_RUN, ...BY_PODMAN_RUN },
 };
 
 /**
  * What to do instead of an option.
- * @param command `build` or `run`; others have no such options
+ * @param command `build` or `run`, or '' before any; others have no such options
  * @param flag as it was given: `--device` or `--device=...`
  * @returns undefined for an option that none of the programs has
  */
 export function insteadOf(command: string | undefined, flag: string): string | undefined {
-  const [, name = ''] = /^--([^=]+)/.exec(flag) ?? [];
+  const [, name = ''] = /^(?:--|-(?=[A-Za-z]$))([^=]+)/.exec(flag) ?? [];
   const refused = REFUSED[command ?? ''] ?? {};
   return Object.hasOwn(refused, name) ? refused[name] : undefined;
 }
