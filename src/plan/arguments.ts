@@ -68,12 +68,23 @@ export function hiddenArgs({ options }: Compilation, state: StageState): [string
   });
 }
 
-/** Arguments that were given, and that no ARG of a stage that is built asks for. */
+/** Arguments that BuildKit takes for itself, and what does the same here. */
+const INSTEAD: ReadonlyMap<string, string> = new Map([
+  ['BUILDKIT_INLINE_CACHE', '--cache-to type=inline writes the cache into the image'],
+]);
+
+/** What is to be said of arguments that were given, and that no ARG of a stage that is built asks for. */
 export function unusedArgs({ options, consumedArgs }: Compilation): string[] {
   // The export and the context's fetch read these, even when no stage declares them.
   const elsewhere = ['SOURCE_DATE_EPOCH', 'BUILDKIT_CONTEXT_KEEP_GIT_DIR'];
   const known = new Set([...consumedArgs, ...predefinedArgs(), ...elsewhere]);
-  return Object.keys(options.buildArgs).filter((name) => !known.has(name));
+  const unused = Object.keys(options.buildArgs).filter((name) => !known.has(name));
+  return unused.map((name) => {
+    const instead = INSTEAD.get(name);
+    return instead === undefined
+      ? `build argument ${name} was given, but no ARG of a built stage declares it`
+      : `build argument ${name} changes nothing: ${instead}`;
+  });
 }
 
 /**

@@ -247,7 +247,6 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
   const { head, history } = options.result
     ? finishResult(compilation, result, options.result)
     : result;
-  const unused = unusedArgs(compilation);
   return {
     platform: result.platform,
     steps: compilation.graph.steps(),
@@ -257,8 +256,6 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
     history,
     credentials: (step) => compilation.credentials.get(step),
     settings: compilation.settings.get,
-    warnings: unused.map(
-      (name) => `build argument ${name} was given, but no ARG of a built stage declares it`,
-    ),
+    warnings: unusedArgs(compilation),
   };
 }

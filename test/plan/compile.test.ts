@@ -153,6 +153,10 @@ describe('variables', () => {
   });
 
   test('an argument nobody declares is a warning', () => {
+    const inline = { buildArgs: { BUILDKIT_INLINE_CACHE: '1' } };
+    expect(plan(['FROM scratch'], inline).warnings).toEqual([
+      expect.stringMatching(/BUILDKIT_INLINE_CACHE changes nothing: --cache-to type=inline /),
+    ]);
     expect(plan(['FROM scratch'], { buildArgs: { TYPO: '1' } }).warnings).toEqual([
       expect.stringContaining('TYPO'),
     ]);
