@@ -25,6 +25,7 @@ const differences: Readonly<Record<string, Difference>> = {
       'add/tar-chown',
     ],
     ...['run/user', 'run/user-group', 'run/user-home', 'run/user-id', 'workdir/user'],
+    'workdir/user-number',
     'run/workdir-closed-to-user',
     ...['mounts/cache-from-two', 'mounts/cache-mode-owner', 'mounts/secret-target'],
   ),
