@@ -30,8 +30,8 @@ export async function planBuild(store: Store, request: DockerfileRequest): Promi
       close: closeImages,
     } = await planDockerfile(store, input, request);
     try {
-      const { environment } = request;
-      const options = { environment, signal: getSignal(request) };
+      const { environment, sshAgent } = request;
+      const options = { environment, sshAgent, signal: getSignal(request) };
       return { plan, statuses: await planStatus(plan, store, openContext, images, options) };
     } finally {
       await closeImages();

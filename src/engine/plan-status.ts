@@ -167,6 +167,8 @@ function withUnneeded(plan: Plan, statuses: readonly StepStatus[]): StepStatus[]
 export interface StatusOptions {
   /** Proxies, certificates and what git may know. */
   readonly environment?: NodeJS.ProcessEnv | undefined;
+  /** The agents that repositories may be asked with, by id. */
+  readonly sshAgent?: LookupSession['sshAgent'] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -176,8 +178,10 @@ export async function planStatus(
   store: Store,
   openContext: (name: string) => FileSource,
   images: PlanImages,
-  { environment = {}, signal = new AbortController().signal }: StatusOptions = {},
+  options: StatusOptions = {},
 ): Promise<StepStatus[]> {
+  const { environment = {}, sshAgent = () => undefined } = options;
+  const { signal = new AbortController().signal } = options;
   const scanStore = indexScanStore(store, await createHash64());
   const scratch = lazyScratch(store.paths);
   const contexts = openOnce(openContext);
@@ -193,7 +197,7 @@ export async function planStatus(
     skipsCache: () => false,
     credentials: plan.credentials,
     environment,
-    sshAgent: () => undefined,
+    sshAgent,
     signal,
   };
   const known = new Map<StepId, Known>();

@@ -148,24 +148,31 @@ describe('repositories', () => {
 
   const ask = (keys: string) => execa('cat', [keys]).then(({ stdout }) => stdout.split('\n'));
 
-  test('ADD, a context and a lock file use the keys of the id default, whatever their mode', async () => {
+  test('ADD, a context, a lock file and questions use the keys of the id default, whatever their mode', async () => {
     const url = await address();
     const { file, fingerprint } = await makeKey();
     chmodSync(file, 0o666);
-    const adding = context({ Dockerfile: `FROM scratch\nADD ${url} /x\n` });
+    const adding = () => context({ Dockerfile: `FROM scratch\nADD ${url} /x\n` });
     const made = machine();
+    const build = ['build', '-q', '--no-cache'];
+    const commands = [
+      [...build, adding()],
+      [...build, url],
+      [...build, '--lock=update', adding()],
+      [...build, '--check', url],
+      ['plan', adding()],
+      ['plan', url],
+      ['lock', adding()],
+    ];
     const results = await Promise.all(
-      [[adding], [url], ['--lock=update', adding], ['--check', url]].map(async (args) => {
+      commands.map(async (command) => {
         const { env, keys } = sshHere();
-        const { exitCode } = await made.wiac(
-          ['build', '-q', '--no-cache', '--ssh', `default=${file}`, ...args],
-          { env },
-        );
+        const { exitCode } = await made.wiac([...command, '--ssh', `default=${file}`], { env });
         const lines = await ask(keys);
         return [exitCode, lines.every((line) => line.includes(fingerprint))];
       }),
     );
-    expect(results).toEqual(Array(4).fill([0, true]));
+    expect(results).toEqual(commands.map(() => [0, true]));
     expect(await leftOvers(made.root)).toEqual([]);
   });
 

@@ -2,18 +2,12 @@
 import type { Command } from 'commander';
 import { collect } from './collect.js';
 
-/** --secret, --ssh, --cache-from */
+/** --secret, --cache-from */
 export function inputOptions(command: Command): Command {
   return command
     .option(
       '--secret <id=name,src=file|env=variable>',
       'secret for RUN --mount=type=secret, also as type=env,src=VARIABLE; read once',
-      collect,
-      [],
-    )
-    .option(
-      '--ssh <id=socket|keyfile>',
-      'ssh agent or keys for RUN --mount=type=ssh; default is also for repositories',
       collect,
       [],
     )

@@ -137,6 +137,12 @@ export function dockerfileOptions(command: Command): Command {
       [],
     )
     .option(
+      '--ssh <id=socket|keyfile>',
+      'ssh agent or keys for RUN --mount=type=ssh; default is also for repositories',
+      collect,
+      [],
+    )
+    .option(
       '--allow <entitlement>',
       'what RUN steps may ask for: security.insecure, network.host',
       collectEntitlements,
