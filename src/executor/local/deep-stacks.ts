@@ -27,8 +27,8 @@ const SHALLOW = 64;
 const CHUNK = 32;
 
 /**
- * So few layers lie on top when there is another mount. With those that come until the next one, a step of a deep
- * stack has as many of them as one of the first fifty.
+ * So few layers stay beside a new mount; CHUNK more come until the next one. Each costs every step a part of its own
+ * mount, and of each look for a name.
  */
 const FEWEST = 8;
 
