@@ -24,8 +24,8 @@ export function gitAgent(
 }
 
 /**
- * Lends an environment in which ssh finds the agent. One for key files is there as long as that takes. It is also
- * started for an address of the web: a setting of git may make it one of ssh, and a submodule may be of ssh.
+ * Lends an environment in which ssh finds the agent. For key files an agent is started, and ended when git has ended.
+ * That happens for https:// too: git's settings may turn such an address into one of ssh, and submodules may be of ssh.
  * @throws UsageError for a key that can't be used
  */
 export async function withGitAgent<T>(
