@@ -73,7 +73,7 @@ async function unpack(path: string, title: string, { scratch, limits }: FetchOpt
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const rootless = owner.uid !== 0 || inUserNamespace();
   try {
-    const options = { rootless, owner, limits, base: undefined, devices: false };
+    const options = { rootless, owner, limits, base: undefined, devices: 'refuse' } as const;
     await unpackArchive(createReadStream(path), root, options);
   } catch (error) {
     const { code, syscall, message } = error as NodeJS.ErrnoException;

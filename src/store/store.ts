@@ -35,7 +35,7 @@ import { requireOwnParts } from './require-own-parts.js';
 import { requireOwnPlace } from './require-own-place.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 7;
+export const FORMAT_VERSION = 8;
 
 /** An open store. */
 export interface Store {

@@ -14,7 +14,7 @@ const PURE = new RegExp(
     '^engine/(?!outlook|take-snapshot)',
     '^shared-cache/(?!merge-cache)',
     '^executor/(place|queue-state|capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',
-    '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
+    '^fs/(amend-tree|compose-tree|device-marks|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
     '^oci/(deflate|digest|parse|platform|reference)',
     '^oci/(registry/byte-cursor|tar/parser)',
     '^lock/',

@@ -162,7 +162,7 @@ export async function restoreSnapshot(
   source: SnapshotSource,
 ): Promise<void> {
   const rootless = inUserNamespace();
-  const writer = createLayerWriter(directory, { rootless, names: 'files', devices: false });
+  const writer = createLayerWriter(directory, { rootless, names: 'files', devices: 'refuse' });
   try {
     const files = entries.filter((entry) => entry.type === 'file');
     for (const entry of entries) {

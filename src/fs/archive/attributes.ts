@@ -2,6 +2,7 @@
 import { fchmodSync, fchownSync, futimesSync, lchownSync, lutimesSync, utimesSync } from 'node:fs';
 import type { ByteString, TarEntry, TarTime } from '../../oci/tar/entry.js';
 import { fileTime } from '../../util/file-time.js';
+import { DEVICE_MARK } from '../device-marks.js';
 import type { Directory } from '../directory.js';
 import type { Pending } from './pending.js';
 
@@ -26,7 +27,10 @@ const PRIVILEGED = /^(trusted|security)\.(?!capability$)/;
 export function keptXattrs(xattrs: TarEntry['xattrs'], rootless: boolean): TarEntry['xattrs'] {
   return xattrs.filter(
     ([name]) =>
-      !OVERLAY.test(name) && !HOST_ONLY.test(name) && !(rootless && PRIVILEGED.test(name)),
+      !OVERLAY.test(name) &&
+      !HOST_ONLY.test(name) &&
+      // An archive says what is a device without it.
+      !(rootless && (PRIVILEGED.test(name) || name === DEVICE_MARK)),
   );
 }
 

@@ -59,7 +59,7 @@ interface Slot {
 
 /** How an archive is to be read. */
 export interface LayerWriterOptions {
-  /** Refuse device nodes, and leave out xattrs that a user namespace can't set. */
+  /** Leave out xattrs that a user namespace can't set. */
   readonly rootless: boolean;
   /**
    * `layer`: names may be whiteouts, and no writer of layers produces `..` (image-spec layer.md).
@@ -70,8 +70,8 @@ export interface LayerWriterOptions {
   readonly names: 'layer' | 'archive' | 'files';
   /** Everything gets this owner. */
   readonly owner?: NewFileOwner | undefined;
-  /** False: device nodes are refused, also for root. */
-  readonly devices?: boolean;
+  /** What to do with devices. Those that are made in a user namespace are marks: see device-marks.ts. */
+  readonly devices?: 'make' | 'leave out' | 'refuse' | undefined;
   /** The layers below, whose directories and symbolic links the archive's names go through. */
   readonly base?: BaseLayers | undefined;
 }
@@ -190,14 +190,10 @@ export function createLayerWriter(directory: string, options: LayerWriterOptions
   const putSpecial = (slot: Slot, entry: TarEntry, attributes: Attributes): void => {
     const { type, major, minor } = entry;
     if (type !== 'fifo' && type !== 'char' && type !== 'block') return;
-    if (options.devices === false && type !== 'fifo') {
+    if (options.devices === 'leave out' && type !== 'fifo') return;
+    if (options.devices === 'refuse' && type !== 'fifo') {
       throw new ImageError(`the archive holds the device ${display(entry.name)}`, {
         hint: 'a build context has no devices: leave them out of the archive',
-      });
-    }
-    if (rootless && type !== 'fifo') {
-      throw new ImageError(`the image holds the device ${display(entry.name)}`, {
-        hint: 'only root can unpack images with devices: run wiac as root',
       });
     }
     const { mode, uid, gid, mtime } = attributes;

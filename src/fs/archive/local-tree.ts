@@ -76,7 +76,8 @@ async function unpackThrough(
   const staging = openDirectory(target, basename(path));
   const done = atExit(() => removeTree(path));
   try {
-    await unpackLayer(archive, staging.path, { rootless });
+    // Outside of layers a mark would be an empty file, which is not what the tree has there.
+    await unpackLayer(archive, staging.path, { rootless, withoutDevices: rootless });
     moveInto(staging, target);
   } finally {
     closeDirectory(staging);

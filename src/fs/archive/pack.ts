@@ -6,6 +6,7 @@ import type { ByteString, TarEntry } from '../../oci/tar/entry.js';
 import { BLOCK } from '../../oci/tar/entry.js';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from '../../oci/tar/member-name.js';
 import { toByteString } from '../../util/byte-string.js';
+import { takeDeviceMark } from '../device-marks.js';
 import { readTreeXattrs } from '../scan/tree-xattrs.js';
 import { withShortPath } from '../short-path.js';
 import type { ByteLayer, LayerMember, LocatedMember } from './walk-layer.js';
@@ -145,6 +146,19 @@ function rawXattrs(found: readonly (readonly [ByteString, string])[] | undefined
   return found.map(([name, hex]) => [name, Buffer.from(hex, 'hex').toString('latin1')]);
 }
 
+/** A file that stands for a device is one in the archive. */
+function withDevice(
+  located: LocatedMember,
+  found: Xattrs,
+): { readonly xattrs: Xattrs; readonly shown: LocatedMember } {
+  const { member } = located;
+  if (found.length === 0 || member.type !== 'file') return { xattrs: found, shown: located };
+  const { xattrs, device } = takeDeviceMark(found, member.size === 0, String);
+  if (!device) return { xattrs, shown: located };
+  const node = { type: device.type, device: BigInt(device.device) };
+  return { xattrs, shown: { ...located, member: { ...member, ...node } } };
+}
+
 /** The windows of the members, without a turn of the event loop for each of them. */
 function* windowsOfMembers(
   walk: Iterable<LocatedMember>,
@@ -167,8 +181,9 @@ function* windowsOfMembers(
   for (const located of walk) {
     const { member, file } = located;
     // Mostly there are none: to look a path up in a table takes as long as to write its header.
-    const xattrs = getXattrs.size === 0 ? NO_XATTRS : rawXattrs(getXattrs.get(file));
-    if (!isPlainRoot(member, xattrs)) yield* put(change(getEntry(located, xattrs, links)), file);
+    const found = getXattrs.size === 0 ? NO_XATTRS : rawXattrs(getXattrs.get(file));
+    const { xattrs, shown } = withDevice(located, found);
+    if (!isPlainRoot(member, xattrs)) yield* put(change(getEntry(shown, xattrs, links)), file);
     if (member.type === 'dir' && opaque.has(member.path)) {
       const name = member.path === '' ? OPAQUE_NAME : `${member.path}/${OPAQUE_NAME}`;
       yield* put({ ...NOTHING, name }, file);

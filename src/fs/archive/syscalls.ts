@@ -7,6 +7,8 @@ import { setFiles, setFilesNow } from '../../native/set-attributes.js';
 import { ImageError } from '../../oci/image-error.js';
 import type { ByteString, TarTime } from '../../oci/tar/entry.js';
 import { display } from '../../oci/tar/entry.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
+import { DEVICE_MARK, deviceMark } from '../device-marks.js';
 
 export type SystemCall =
   | {
@@ -42,17 +44,35 @@ function nameBytes(name: ByteString): Buffer {
   throw new ImageError('the archive holds a name with a NUL byte');
 }
 
-function asFileCall(call: SystemCall): FileCall {
+const REGULAR = 0o100000;
+
+/** A device, or what stands for it: overlayfs's 0/0 may be made everywhere. */
+function nodeCalls(
+  path: Buffer,
+  { type, mode, uid, gid, device }: SystemCall & { readonly call: 'mknod' },
+): FileCall[] {
+  const isDevice = (type === 'char' || type === 'block') && device !== 0;
+  if (!isDevice || !inUserNamespace())
+    return [{ call: 'mknod', path, mode: TYPE_BITS[type] | mode, device, uid, gid }];
+  const [name, value] = [DEVICE_MARK, deviceMark({ type, device })].map(toBytes) as [
+    Buffer,
+    Buffer,
+  ];
+  return [
+    { call: 'mknod', path, mode: REGULAR | mode, device: 0, uid, gid },
+    { call: 'setxattr', path, name, value },
+  ];
+}
+
+function asFileCalls(call: SystemCall): FileCall[] {
   const path = nameBytes(call.path);
   switch (call.call) {
-    case 'mknod': {
-      const { type, mode, uid, gid, device } = call;
-      return { call: 'mknod', path, mode: TYPE_BITS[type] | mode, device, uid, gid };
-    }
+    case 'mknod':
+      return nodeCalls(path, call);
     case 'setxattr':
-      return { call: 'setxattr', path, name: nameBytes(call.name), value: toBytes(call.value) };
+      return [{ call: 'setxattr', path, name: nameBytes(call.name), value: toBytes(call.value) }];
     case 'utime':
-      return { call: 'utime', path, ...call.time };
+      return [{ call: 'utime', path, ...call.time }];
   }
 }
 
@@ -81,7 +101,7 @@ export async function runSystemCalls(
   calls: readonly SystemCall[],
 ): Promise<void> {
   if (calls.length === 0) return;
-  await setFiles(directory, calls.map(asFileCall)).catch((error) => {
+  await setFiles(directory, calls.flatMap(asFileCalls)).catch((error) => {
     throw asImageError(error, calls);
   });
 }
@@ -90,7 +110,7 @@ export async function runSystemCalls(
 export function runSystemCallsNow(directory: string, calls: readonly SystemCall[]): void {
   if (calls.length === 0) return;
   try {
-    setFilesNow(directory, calls.map(asFileCall));
+    setFilesNow(directory, calls.flatMap(asFileCalls));
   } catch (error) {
     throw asImageError(error, calls);
   }

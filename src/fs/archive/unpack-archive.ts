@@ -8,19 +8,19 @@ import { checksum, numberField } from '../../oci/tar/fields.js';
 import { createTarParser } from '../../oci/tar/parser.js';
 import type { NewFileOwner } from './attributes.js';
 import type { BaseLayers } from './directories.js';
+import type { LayerWriterOptions } from './layer-writer.js';
 import { createLayerWriter } from './layer-writer.js';
 
 /** Source and destination of an unpacking. */
 export interface ArchiveOptions {
-  /** In a user namespace: no device nodes. */
+  /** In a user namespace. */
   readonly rootless: boolean;
   /** Everything gets this owner; undefined keeps what the archive says. */
   readonly owner: NewFileOwner | undefined;
   readonly limits: ExpansionLimits;
   /** What the layers below have in the destination; undefined: there are none. */
   readonly base: BaseLayers | undefined;
-  /** False: an archive with device nodes is refused, also for root. */
-  readonly devices?: boolean;
+  readonly devices?: LayerWriterOptions['devices'];
 }
 
 /**

@@ -22,8 +22,10 @@ export interface UnpackLimits extends ExpansionLimits {
 export interface UnpackOptions {
   /** Without limits only the file system's size ends a hostile archive. */
   readonly limits?: UnpackLimits | undefined;
-  /** In a user namespace: no device nodes, marks in `user.` xattrs. */
+  /** In a user namespace: marks in `user.` xattrs. */
   readonly rootless: boolean;
+  /** Write no devices. */
+  readonly withoutDevices?: boolean;
 }
 
 export interface UnpackedLayer {
@@ -80,7 +82,9 @@ function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
     counts.files += 1;
     counts.disk += getDisk(entry);
     counts.bytes += entry.sparse?.realSize ?? entry.size;
-    if (entry.xattrs.length > 0) counts.withoutXattrs = false;
+    // Devices may be marks.
+    const isDevice = entry.type === 'char' || entry.type === 'block';
+    if (entry.xattrs.length > 0 || isDevice) counts.withoutXattrs = false;
     counts.newest = Math.max(counts.newest, entry.mtime.seconds);
     if (limits !== undefined && counts.files > limits.maxEntries) {
       throw new ImageError(`the layer holds more than ${limits.maxEntries} files`);
@@ -102,10 +106,14 @@ function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
 export async function unpackLayer(
   source: Readable,
   directory: string,
-  { limits, rootless }: UnpackOptions,
+  { limits, rootless, withoutDevices }: UnpackOptions,
 ): Promise<UnpackedLayer> {
   const hash = createHash('sha256');
-  const writer = createLayerWriter(directory, { rootless, names: 'layer' });
+  const writer = createLayerWriter(directory, {
+    rootless,
+    names: 'layer',
+    devices: withoutDevices ? 'leave out' : 'make',
+  });
   const { parser, counts } = limitedParser(writer, limits);
   for await (const chunk of decompressed(source, limits)) {
     hash.update(chunk);

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import type { FileDigest, TreeDigest } from '../../keys/digest.js';
 import type { ByteCounter } from '../../util/byte-counter.js';
 import { counting } from '../../util/byte-counter.js';
+import { takeDeviceMark } from '../device-marks.js';
 import type { Directory } from '../directory.js';
 import { lstatEntry } from '../directory.js';
 import type { Content } from '../read.js';
@@ -36,6 +37,8 @@ export interface ScanStore extends FingerprintStore {
 }
 
 const NO_XATTRS: Xattrs = [];
+
+const hexText = (hex: string) => Buffer.from(hex, 'hex').toString('latin1');
 
 /** So few are read here before another process could be asked: what most steps leave. */
 const FEW_FILES = 16;
@@ -216,7 +219,12 @@ function newEntry(
   const { mode } = stats;
   const uid = keep ? stats.uid : 0;
   const gid = keep ? stats.gid : 0;
-  const xattrs = former?.xattrs ?? own ?? NO_XATTRS;
+  const marked = former?.xattrs ?? own ?? NO_XATTRS;
+  const isEmpty = stats.kind === 'file' && stats.size === 0;
+  const { xattrs, device } =
+    marked.length === 0
+      ? { xattrs: marked, device: undefined }
+      : takeDeviceMark(marked, isEmpty, hexText);
   // Written out, as in decodeTree.
   if (tree !== undefined) return { type: 'dir', name, mode, uid, gid, xattrs, digest: tree };
   // BuildKit sends it without saying what it is, and there is nothing in it to be sent.
@@ -226,6 +234,8 @@ function newEntry(
   }
   if (former !== undefined) return former;
   if (!found) return undefined;
+  // A context of a user may have such files: there they mean nothing.
+  if (device && keep) return { ...device, name, mode, uid, gid, xattrs };
   if ('content' in found) {
     const { digest, size } = found.content;
     return { type: 'file', name, mode, uid, gid, xattrs, digest, size };

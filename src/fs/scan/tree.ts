@@ -128,9 +128,12 @@ export function mayHaveXattrs(
 ): boolean {
   const text = read(digest);
   // A list in an entry is that of its attributes, empty or not; a name may look like one.
-  if (text === undefined || text.includes(',[[')) return true;
+  if (text === undefined || text.includes(',[[') || DEVICE.test(text)) return true;
   return [...text.matchAll(SUBTREE)].some(([, below]) => mayHaveXattrs(read, below as TreeDigest));
 }
+
+/** A device in a node's text, which may be a mark (see device-marks.ts). */
+const DEVICE = /^\[{1,2}"[cb]",/m;
 
 /** A device, fifo or socket in a node's text. */
 const SPECIAL = /^\[{1,2}"[cbps]",/m;

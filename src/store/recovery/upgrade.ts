@@ -17,7 +17,7 @@ const FORMER_NOTE = 'record.';
 
 /** Can a store of that version be brought up to date? */
 export function isUpgradable(version: number): boolean {
-  return version >= 2 && version <= 6;
+  return version >= 2 && version <= 7;
 }
 
 /** Pids of processes that have the index open: version 2 knows no other sign of life, and lmdb knows it of all. */
@@ -82,7 +82,7 @@ function forgetContents({ layers, remoteLayers, directories, entries }: CacheInd
 
 /**
  * Upgrades a store of version 2, which has no records and no FIFOs, 3, which keeps leases in the index and a note for
- * each record, or 4 to 6. The caller has the index lock and writes the new version after it. Nothing that is cached is
+ * each record, or 4 to 7. The caller has the index lock and writes the new version after it. Nothing that is cached is
  * lost.
  * @throws StoreError when an earlier wiac is at work in it
  */
@@ -100,8 +100,9 @@ export async function upgradeStore(
       { hint: 'wait until it has ended' },
     );
   }
-  // In which session something was written, version 6 does not say: with the boot alone it counts as it did.
-  if (version === 6) return;
+  // In which session something was written, version 6 does not say: with the boot alone it counts as it did. Version 7 has
+  // no marks of devices.
+  if (version >= 6) return;
   index.environment.openDB({ name: 'leases' }).clearSync();
   index.environment.transactionSync(() => {
     index.uses.clearSync();
