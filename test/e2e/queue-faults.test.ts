@@ -257,3 +257,23 @@ test(
   },
   PATIENCE,
 );
+
+test(
+  'a Redis that removes keys to have room loses no step that waits',
+  async () => {
+    await fleet.work('anna', '-j', '1');
+    const first = startBuild(fleet, oneStep(`echo begun; ${waiting()}`), join(tempDir(), 's'));
+    await first.printed('| begun');
+    const second = startBuild(fleet, oneStep('echo second'), join(tempDir(), 's'));
+    const { client } = fleet.redis;
+    const lists = () => client.keys('wiac:queue:*:wait');
+    await until(async () => (await lists()).length > 0);
+    await client.del(...(await lists()));
+    await client.set('go', 'yes');
+    for (const { ended } of [first, second]) {
+      const { code, stderr } = await ended;
+      expect(code === 0 ? '' : stderr).toBe('');
+    }
+  },
+  PATIENCE,
+);

@@ -203,15 +203,18 @@ export function openSender(
     return { queue, id: step.key, worker };
   };
 
-  /** Takes a job out of the queue of a worker that does not begin with it. */
+  /**
+   * Takes a job back that nobody will begin with: its worker is gone, or a Redis whose memory was full has removed the list
+   * that it was in, so that only its data is there.
+   */
   const takeBack = async (job: SentJob): Promise<boolean> => {
-    if (job.worker === undefined) return false;
-    const { own } = await workersNow();
-    const isThere = own.some((worker) => worker.id === job.worker);
-    const waits = (await redis.lpos(`${KEYS.queues}:${job.queue}:wait`, job.id)) !== null;
-    if (isThere && !waits) return false;
-    // One that runs is locked, and stays.
     const open = await queueOf(job.queue);
+    const { own } = await workersNow();
+    const isServed = job.worker === undefined || own.some(({ id: worker }) => worker === job.worker);
+    const state = await open.getJobState(job.id);
+    if (isServed && state !== 'unknown' && (job.worker === undefined || state !== 'waiting'))
+      return false;
+    // One that runs is locked, and stays.
     const removed = await open.remove(job.id).catch(() => 0);
     return removed > 0;
   };
