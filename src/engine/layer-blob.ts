@@ -12,7 +12,12 @@ import { findLayer, findRemoteLayer, hasLayer } from '../store/layers/find-layer
 import type { LayerId } from '../store/records.js';
 import type { LayerReading } from './build-session.js';
 import { getBlob } from './exports/export-layers.js';
-import { type LayerOrigin, MissingLayersError, usableOrigin } from './images/needed-layers.js';
+import {
+  isDamagedThere,
+  type LayerOrigin,
+  MissingLayersError,
+  usableOrigin,
+} from './images/needed-layers.js';
 
 /** A layer's blob. */
 export interface LayerBlob {
@@ -22,6 +27,8 @@ export interface LayerBlob {
   readonly open: OpenBlob;
   /** See OutgoingLayer. */
   readonly isLost?: () => boolean;
+  /** See OutgoingLayer. */
+  readonly replaces?: true;
 }
 
 /**
@@ -62,6 +69,7 @@ export async function blobFor(
     const { record, path } = await getBlob(store, id, form, scratch(), signal);
     const { digest, size, diffId, newest, compression: is } = record;
     return {
+      ...(isDamagedThere(origins, record) ? { replaces: true } : {}),
       listed: { digest: digest as Digest, size, compression: is },
       diffId: diffId as Digest,
       newest,

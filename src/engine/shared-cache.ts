@@ -1,11 +1,11 @@
 /** Look-ups in caches of other machines (--cache-from). Reads their entries, not their layers. */
 
 import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.js';
-import { ImageError, withHint } from '../oci/image-error.js';
+import { BlobDamagedError, ImageError, withHint } from '../oci/image-error.js';
 import type { ResolvedLayer } from '../oci/resolved-image.js';
 import type { EntryList, ListedEntry, ListedLayer } from '../shared-cache/entry-list.js';
 import { makers } from '../shared-cache/entry-list.js';
-import { isBlobGone } from '../shared-cache/places.js';
+import { isBlobLost } from '../shared-cache/places.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
 import type { MountSelection } from '../shared-cache/spec.js';
 import { hasLayer, layerByDiffId } from '../store/layers/find-layers.js';
@@ -105,16 +105,19 @@ async function openOne(
   /** A cache that has lost one layer has others. */
   const originOf = (layer: ResolvedLayer): LayerOrigin => {
     let isLost = false;
+    let isDamaged = false;
     return {
       layer,
       registry: source.registry,
       isUsable: () => !failed && !isLost,
+      isDamaged: () => isDamaged,
       reportFailure: (error) => {
-        if (source.required || !isBlobGone(error)) return reportFailure(error);
+        isDamaged ||= error instanceof BlobDamagedError;
+        if (source.required || !isBlobLost(error)) return reportFailure(error);
         // A place that removes what is old has mostly lost many.
         if (!hasLost && !failed)
           session.warn(
-            `the cache ${source.title} has lost layers: steps that made them run again; the first: ${error.message}`,
+            `the cache ${source.title} does not deliver all layers: steps that made them run again; the first: ${error.message}`,
           );
         hasLost = true;
         isLost = true;

@@ -128,8 +128,8 @@ export function meteredSink(sink: ImageSink, what: TransferKind, meter: Meter): 
   const { putGrowingBlob } = sink;
   return {
     ...sink,
-    putBlob: (descriptor, open) =>
-      sink.putBlob(descriptor, meter(what, descriptor.digest, descriptor.size, open)),
+    putBlob: (descriptor, open, options) =>
+      sink.putBlob(descriptor, meter(what, descriptor.digest, descriptor.size, open), options),
     ...(putGrowingBlob && {
       putGrowingBlob: (open, made) =>
         putGrowingBlob(meter(what, 'a layer that is being compressed', undefined, open), made),

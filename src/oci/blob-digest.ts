@@ -1,7 +1,7 @@
 /** OCI digests (image-spec descriptor.md, "Digests") and streams that verify them. */
 import { createHash } from 'node:crypto';
 import { pipeline, type Readable, Transform } from 'node:stream';
-import { ImageError, type ImageErrorContext } from './image-error.js';
+import { BlobDamagedError, type ImageErrorContext } from './image-error.js';
 import type { Descriptor, Digest } from './resolved-image.js';
 
 const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
@@ -52,12 +52,12 @@ export function mismatch(
   found: { size: number; digest?: Digest },
   where: string,
   context: ImageErrorContext = {},
-): ImageError {
+): BlobDamagedError {
   const what =
     found.digest === undefined || found.size !== expected.size
       ? `its size is ${found.size} bytes instead of ${expected.size}`
       : `its digest is ${found.digest}`;
-  return new ImageError(`${where}: blob ${expected.digest} is damaged: ${what}`, {
+  return new BlobDamagedError(`${where}: blob ${expected.digest} is damaged: ${what}`, {
     ...context,
     hint: 'wiac kept nothing of it: have it written there again',
   });

@@ -42,6 +42,9 @@ export class ImageError extends WiacError {
 /** A place does not have a blob that an image, or a list of a cache, in it names: nobody knows since when. */
 export class BlobGoneError extends ImageError {}
 
+/** A place has delivered other bytes than those that a digest names, or bytes that are no layer. */
+export class BlobDamagedError extends ImageError {}
+
 /** The same error with another message or hint. @param more replaces its members */
 export function sayingMore(
   error: ImageError,

@@ -99,9 +99,10 @@ async function storeBlob(
   openBlob: OpenBlob,
   title: string,
   journal: LayoutJournal | undefined,
+  replaces: boolean,
 ): Promise<void> {
   const path = join(directory, blobPath(descriptor.digest));
-  if (await keepBlob(path, descriptor.size)) return;
+  if (!replaces && (await keepBlob(path, descriptor.size))) return;
   makeDirectories(dirname(path));
   journal?.note(descriptor.digest);
   await replaceFile(path, async (output) => {
@@ -165,9 +166,9 @@ export function layoutSink(reference: LayoutReference): ImageSink {
   return {
     title,
     hasBlob: (digest, size) => keepBlob(blobFile(digest), size),
-    putBlob: (descriptor, openBlob) =>
+    putBlob: (descriptor, openBlob, { replaces = false } = {}) =>
       writing(title, async () =>
-        storeBlob(directory, descriptor, openBlob, title, await journal()),
+        storeBlob(directory, descriptor, openBlob, title, await journal(), replaces),
       ),
     putManifest: (bytes, mediaType, role, annotations) =>
       writing(title, async () => {

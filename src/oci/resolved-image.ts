@@ -129,9 +129,14 @@ export interface ImageSink {
   /**
    * Stores a blob (a config or a layer); does nothing when it is there. Blobs may be put in
    * parallel.
+   * @param options.replaces what is there is damaged; registries and archives keep what they have
    * @throws ImageError when the sink refuses the blob or its digest is wrong
    */
-  putBlob(descriptor: Descriptor, open: OpenBlob): Promise<void>;
+  putBlob(
+    descriptor: Descriptor,
+    open: OpenBlob,
+    options?: { readonly replaces?: boolean | undefined },
+  ): Promise<void>;
   /**
    * Stores a blob while it is being made. Only where that saves time; the caller puts the
    * blob in the usual way when this fails.

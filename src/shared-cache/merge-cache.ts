@@ -127,7 +127,9 @@ async function sendBlobs(
   seen: Set<Digest>,
 ): Promise<ReadonlySet<Digest>> {
   const known = new Set(blobsOf(listed).map(({ digest }) => digest));
-  const unseen = blobs.filter(({ descriptor }) => !seen.has(descriptor.digest));
+  const unseen = blobs.filter(
+    ({ descriptor, replaces }) => replaces || !seen.has(descriptor.digest),
+  );
   const isListed = ({ descriptor }: OutgoingLayer) => known.has(descriptor.digest);
   // A list may name what is there no more: somebody has removed it, or the list comes from elsewhere.
   const missing = place.losesBlobs

@@ -1,7 +1,7 @@
 /** Opens the places that `--cache-from` and `--cache-to` name. */
 
 import type { ArtifactSource } from '../oci/artifact.js';
-import { BlobGoneError, ImageError, sayingMore } from '../oci/image-error.js';
+import { BlobDamagedError, BlobGoneError, ImageError, sayingMore } from '../oci/image-error.js';
 import { layoutSink, layoutSource } from '../oci/layout.js';
 import { ociArchiveSink, ociArchiveSource } from '../oci/oci-archive.js';
 import { parseRegistryReference } from '../oci/reference.js';
@@ -42,6 +42,11 @@ export function blobGone(title: string, digest: Digest): BlobGoneError {
 /** Whether a place has lost the one blob that it was asked for, and may well have others. Registries say 404. */
 export function isBlobGone(error: unknown): boolean {
   return error instanceof BlobGoneError || (error as Partial<ImageError>).status === NOT_FOUND;
+}
+
+/** Whether a place did not deliver the one blob that it was asked for: nothing is wrong with the others. */
+export function isBlobLost(error: unknown): boolean {
+  return isBlobGone(error) || error instanceof BlobDamagedError;
 }
 
 /** Another job is writing the list that we meant to write: read it, add to it, try again. */

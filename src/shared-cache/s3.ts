@@ -71,9 +71,9 @@ export function s3Sink(place: S3Place, retry: RetryPolicy, access: Access): Imag
     title: getTitle(place),
     // One of another size was damaged there: it is written again.
     hasBlob: (digest, size) => client.has(blobPath(digest), size),
-    async putBlob({ digest, size }, open) {
+    async putBlob({ digest, size }, open, { replaces = false } = {}) {
       const key = blobPath(digest);
-      if (!(await client.has(key, size))) await client.put(key, { digest, size, open });
+      if (replaces || !(await client.has(key, size))) await client.put(key, { digest, size, open });
     },
     async putManifest(bytes, mediaType, role) {
       const digest = getDigest(bytes);

@@ -22,6 +22,8 @@ export interface OutgoingLayer {
    * @throws when that ends the build
    */
   readonly isLost?: () => boolean;
+  /** A place has other bytes under its name: it is written again, where that can be done. */
+  readonly replaces?: true;
 }
 
 /** More would only make the place answer that it is too much. */
@@ -48,9 +50,9 @@ export async function putBlobs(
   blobs: readonly OutgoingLayer[],
 ): Promise<ReadonlySet<Digest>> {
   const gone = new Set<Digest>();
-  await forEachBlob(blobs, async ({ descriptor, open, isLost }) => {
+  await forEachBlob(blobs, async ({ descriptor, open, isLost, replaces }) => {
     try {
-      await sink.putBlob(descriptor, open);
+      await sink.putBlob(descriptor, open, { replaces });
     } catch (error) {
       if (!(error instanceof BlobGoneError) && !isLost?.()) throw error;
       gone.add(descriptor.digest);
@@ -67,7 +69,7 @@ export async function absentBlobs(
   const absent: OutgoingLayer[] = [];
   await forEachBlob(blobs, async (blob) => {
     const { digest, size } = blob.descriptor;
-    if (!(await sink.hasBlob(digest, size))) absent.push(blob);
+    if (blob.replaces || !(await sink.hasBlob(digest, size))) absent.push(blob);
   });
   return absent;
 }

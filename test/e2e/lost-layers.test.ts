@@ -1,12 +1,12 @@
 /** Shared caches that have lost the blobs of some layers: lifecycle rules of buckets, caches of CI, people. */
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Registry, startRegistry } from '../support/registry.js';
 import { type S3Server, startS3 } from '../support/s3.js';
 import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent } from '../support/wiac.js';
-import { context, ranSteps, tempDir } from '../support/wiac.js';
+import { context, ranSteps, tempDir, writeTree } from '../support/wiac.js';
 
 const machine = warmMachines();
 
@@ -41,7 +41,14 @@ interface Place {
   readonly from: string;
   /** Removes the blob of a layer. */
   readonly lose: (digest: string) => void;
+  readonly blob: (digest: string) => Buffer;
+  readonly change: (digest: string, bytes: Buffer) => void;
 }
+
+const inFiles = (path: (digest: string) => string) => ({
+  blob: (digest: string) => readFileSync(path(digest)),
+  change: (digest: string, bytes: Buffer) => writeFileSync(path(digest), bytes),
+});
 
 const places: readonly (readonly [string, (name: string) => Place])[] = [
   [
@@ -52,6 +59,7 @@ const places: readonly (readonly [string, (name: string) => Place])[] = [
         to: `type=local,dest=${cache}`,
         from: `type=local,src=${cache}`,
         lose: (digest) => rmSync(join(cache, 'blobs', digest.replace(':', '/'))),
+        ...inFiles((digest) => join(cache, 'blobs', digest.replace(':', '/'))),
       };
     },
   ],
@@ -62,6 +70,9 @@ const places: readonly (readonly [string, (name: string) => Place])[] = [
       from: s3Place(name),
       lose: (digest) =>
         void expect(s3.objects.delete(`${name}/blobs/${digest.replace(':', '/')}`)).toBe(true),
+      blob: (digest) => s3.objects.get(`${name}/blobs/${digest.replace(':', '/')}`) as Buffer,
+      change: (digest, bytes) =>
+        void s3.objects.set(`${name}/blobs/${digest.replace(':', '/')}`, bytes),
     }),
   ],
   [
@@ -74,6 +85,11 @@ const places: readonly (readonly [string, (name: string) => Place])[] = [
         const links = join(registry.data, 'docker/registry/v2/repositories', name, '_layers');
         rmSync(join(links, 'sha256', hex), { recursive: true });
       },
+      ...inFiles((digest) => {
+        const hex = digest.replace('sha256:', '');
+        const blobs = join(registry.data, 'docker/registry/v2/blobs/sha256');
+        return join(blobs, hex.slice(0, 2), hex, 'data');
+      }),
     }),
   ],
 ];
@@ -114,11 +130,32 @@ describe.each(places)('%s', (kind, open) => {
     expect(small).toHaveLength(2);
     for (const digest of small) lose(digest);
     const built = await machine().build(project, `--cache-from=${from}`);
-    expect(warnings(built.events)).toEqual([expect.stringContaining('has lost layers')]);
+    expect(warnings(built.events)).toEqual([
+      expect.stringContaining('does not deliver all layers'),
+    ]);
     expect(ranSteps(built.events).sort()).toEqual([
       'COPY --from=large /one /one',
       'RUN cat /one > /two',
     ]);
+  });
+
+  test('a layer of other bytes costs its own step, which writes it again', async () => {
+    const { to, from, blob, change } = open(`${name}-other`);
+    const project = root();
+    const made = await machine().build(project, `--cache-to=${to},mode=max`);
+    const [, copied = ''] = written(made.events);
+    const whole = blob(copied);
+    change(copied, Buffer.from(whole).fill(0, 1000, 2000));
+    const text = readFileSync(join(project, 'Dockerfile'), 'utf8');
+    writeTree(project, { Dockerfile: `${text}RUN cat /one\n` });
+    const flags = [`--cache-from=${from}`, `--cache-to=${to},mode=max`];
+    const built = await machine().build(project, ...flags);
+    expect(ranSteps(built.events).sort()).toEqual(['COPY bin /bin', 'RUN cat /one']);
+    expect(warnings(built.events)).toEqual([
+      expect.stringMatching(/does not deliver all layers: .*damaged/),
+    ]);
+    // A registry keeps what it has.
+    expect(blob(copied).equals(whole)).toBe(kind !== 'a registry');
   });
 });
 
@@ -132,7 +169,7 @@ test('a cache that delivers no layer while another one is written costs a warnin
   const passed = await machine().build(project, ...flags);
   expect([ranSteps(passed.events), warnings(passed.events)]).toEqual([
     [],
-    [expect.stringMatching(/is not used: .* is damaged/)],
+    [expect.stringMatching(/does not deliver all layers: .* is damaged/)],
   ]);
   const required = `--cache-from=${from},required=true`;
   const refused = await machine().wiac(['build', required, ...flags.slice(1), project]);

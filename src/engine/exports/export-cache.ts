@@ -167,10 +167,11 @@ export async function gatherCache(
   ];
   return {
     list: { version: LIST_VERSION, layers: table.rows, entries },
-    layers: layers.map(({ listed, open, isLost }) => ({
+    layers: layers.map(({ listed, open, isLost, replaces }) => ({
       descriptor: blobDescriptor(listed),
       open: meter('cache export', listed.digest, listed.size, open),
       ...(isLost === undefined ? {} : { isLost }),
+      ...(replaces ? { replaces } : {}),
     })),
     mounts: NO_MOUNTS,
   };

@@ -57,8 +57,8 @@ function exportOptions(output: ImageOutput, { epoch, annotations }: OutputReques
 function interruptible(sink: ImageSink, signal: AbortSignal): ImageSink {
   return {
     ...sink,
-    putBlob: (descriptor, open) =>
-      sink.putBlob(descriptor, async () => addAbortSignal(signal, await open())),
+    putBlob: (descriptor, open, options) =>
+      sink.putBlob(descriptor, async () => addAbortSignal(signal, await open()), options),
   };
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { UnpackThreads } from '../../fs/archive/unpack-threads.js';
 import { createUnpackThreads } from '../../fs/archive/unpack-threads.js';
-import { ImageError, sayingMore } from '../../oci/image-error.js';
+import { BlobDamagedError, ImageError } from '../../oci/image-error.js';
 import { layerCompression } from '../../oci/media-types.js';
 import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
 import { checkBytes } from '../../oci/tar/expansion-limit.js';
@@ -43,9 +43,11 @@ export const MAX_LAYER_ENTRIES = 20_000_000;
 /** What is wrong with the bytes of a layer shows before its digest is known: which layer it was. */
 function namingLayer(error: unknown, { descriptor: { digest } }: ResolvedLayer): unknown {
   if (!(error instanceof ImageError) || error.message.includes(digest)) return error;
-  const { message, hint } = error;
-  return sayingMore(error, {
-    message: `layer ${digest}: ${message}`,
+  const { message, hint, registry, reference, status, location } = error;
+  const isOfPlace = [registry, reference, status].some((known) => known !== undefined);
+  const Named = isOfPlace ? ImageError : BlobDamagedError;
+  return new Named(`layer ${digest}: ${message}`, {
+    ...{ registry, reference, status, location },
     hint: hint ?? 'it is damaged, where it is kept or on the way: try again, or push it again',
     cause: error,
   });
@@ -75,7 +77,7 @@ async function fetchAndPublish(
         throw namingLayer(error, layer);
       });
     if (unpacked.diffId !== layer.diffId) {
-      throw new ImageError(
+      throw new BlobDamagedError(
         `a layer has the diffID ${unpacked.diffId}, its image says ${layer.diffId}`,
         {
           hint: 'the image is damaged: push it again',

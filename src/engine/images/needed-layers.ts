@@ -18,6 +18,8 @@ export interface LayerOrigin {
   readonly registry?: string | undefined;
   /** It is a layer of a base image. */
   readonly ofBase?: true;
+  /** It has delivered other bytes. */
+  readonly isDamaged?: () => boolean;
   /** False once the place has failed. */
   readonly isUsable: () => boolean;
   /** Told that it did not deliver the layer. @throws when that ends the build */
@@ -48,6 +50,15 @@ export function addOrigin(origins: LayerOrigins, origin: LayerOrigin): void {
   const { diffId } = origin.layer;
   const known = origins.get(diffId) ?? [];
   if (known.every(({ layer }) => layer !== origin.layer)) origins.set(diffId, [...known, origin]);
+}
+
+/** Has a place been seen to have other bytes under this name? */
+export function isDamagedThere(
+  origins: LayerOrigins,
+  { diffId, digest }: { readonly diffId: string; readonly digest: string },
+): boolean {
+  const places = origins.get(diffId) ?? [];
+  return places.some((one) => one.isDamaged?.() && one.layer.descriptor.digest === digest);
 }
 
 /** The place to fetch a layer from now; undefined when there is none. */

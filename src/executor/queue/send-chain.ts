@@ -210,7 +210,8 @@ export function openSender(
   const takeBack = async (job: SentJob): Promise<boolean> => {
     const open = await queueOf(job.queue);
     const { own } = await workersNow();
-    const isServed = job.worker === undefined || own.some(({ id: worker }) => worker === job.worker);
+    const isServed =
+      job.worker === undefined || own.some(({ id: worker }) => worker === job.worker);
     const state = await open.getJobState(job.id);
     if (isServed && state !== 'unknown' && (job.worker === undefined || state !== 'waiting'))
       return false;
