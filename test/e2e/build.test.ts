@@ -363,7 +363,7 @@ describe('options', () => {
   test('a store is made where WIAC_ROOT says, with its version', async () => {
     const { build, root } = machine();
     await build(context({ Dockerfile: dockerfile() }));
-    expect(readFileSync(join(root, 'format-version'), 'utf8')).toBe('7\n');
+    expect(readFileSync(join(root, 'format-version'), 'utf8')).toBe('8\n');
     expect(existsSync(join(root, 'index/data.mdb'))).toBe(true);
     expect(readdirSync(join(root, 'tmp'))).toEqual([]);
   });

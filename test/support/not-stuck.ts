@@ -69,7 +69,8 @@ export async function notStuck<Result>(
     while (!(await areIdle(pid)));
     const own = descendants(pid);
     const report = [...own, ...others(own)].map(describe).join('\n');
-    for (const each of own.reverse()) {
+    // Parents first: one whose child is gone goes on, and may end by itself before its turn.
+    for (const each of own) {
       try {
         process.kill(each, 'SIGKILL');
       } catch {
