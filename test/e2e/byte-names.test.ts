@@ -12,7 +12,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { fetchedIgnore } from '../../src/fs/scan/local-context.js';
 import { ordinaryUser } from '../support/rootless.js';
-import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const bytes = (octal: string) => `"$(printf '${octal}')"`;
 

@@ -4,7 +4,10 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Does something with a new file system in a file. */
 async function withDisk(

@@ -6,7 +6,10 @@ import { execa } from 'execa';
 import type { Registry } from '../support/registry.js';
 import { buildahImage, startRegistry } from '../support/registry.js';
 import { describeLayers, describeTree } from '../support/tree.js';
-import { context, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, getOutput, ranSteps, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let registry: Registry;
 beforeAll(async () => {

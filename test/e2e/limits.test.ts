@@ -10,8 +10,11 @@ import {
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, printed, WIAC } from '../support/wiac.js';
+import { context, dockerfile, printed, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Groups of wiac in all hierarchies of this machine. */
 function groups(directory = '/sys/fs/cgroup'): string[] {

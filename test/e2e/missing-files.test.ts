@@ -2,8 +2,11 @@
 import { chmodSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { machine, tempDir, writeTree } from '../support/wiac.js';
+import { tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const LOADER =
   process.arch === 'arm64' ? '/lib/ld-linux-aarch64.so.1' : '/lib64/ld-linux-x86-64.so.2';

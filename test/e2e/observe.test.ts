@@ -6,8 +6,11 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { getTables } from '../../src/store/index/tables.js';
 import { closeStore, openStore } from '../../src/store/store.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent } from '../support/wiac.js';
-import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+import { context, dockerfile, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const LINES = dockerfile('ENV A=b', 'WORKDIR /w', 'RUN echo one > one', 'COPY f /f');
 

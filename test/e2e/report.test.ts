@@ -14,7 +14,10 @@ import type { StepId } from '../../src/plan/step.js';
 import { openCollection } from '../../src/report/collect-events.js';
 import { fillPage } from '../../src/report/fill-page.js';
 import { makeReport } from '../../src/report/make-report.js';
-import { context, dockerfile, machine, printed, WIAC, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, printed, WIAC, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const HOSTILE = '</script><img src=x onerror=alert(1)>';
 /** A file's name has no slash. */

@@ -3,7 +3,10 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, machine, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const DOCKERFILE = [
   'FROM scratch',

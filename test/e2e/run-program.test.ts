@@ -3,16 +3,11 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import {
-  context,
-  dockerfile,
-  machine,
-  printed,
-  processesWith,
-  tempDir,
-  WIAC,
-} from '../support/wiac.js';
+import { context, dockerfile, printed, processesWith, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 async function shellImage(): Promise<Machine> {
   const made = machine();

@@ -3,8 +3,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, mountsBelow, tempDir, WIAC } from '../support/wiac.js';
+import { context, dockerfile, mountsBelow, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 async function builtImage(...lines: string[]): Promise<Machine> {
   const made = machine();

@@ -12,8 +12,11 @@ import {
   RATIO_FREE_BYTES,
 } from '../../src/oci/tar/expansion-limit.js';
 import { openTar } from '../../src/oci/tar-index.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
+import { context, dockerfile, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const BOMB_BYTES = 2200 * 2 ** 20;
 

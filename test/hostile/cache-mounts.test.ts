@@ -13,7 +13,10 @@ import { filesDescriptor, packDescriptor } from '../../src/shared-cache/mounts/o
 import type { Pack } from '../../src/shared-cache/mounts/snapshot.js';
 import { writeCache } from '../../src/shared-cache/write-cache.js';
 import { mountName } from '../../src/store/pins/cache-mounts.js';
-import { context, dockerfile, getOutput, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, getOutput, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const ATTRIBUTES = { mode: 0o755, uid: 0, gid: 0 };
 const NAME = mountName({ id: '/c', ...ATTRIBUTES });

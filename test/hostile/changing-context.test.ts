@@ -35,7 +35,10 @@ import { selectionInput } from '../../src/keys/inputs.js';
 import { treeReader } from '../../src/store/entries/entries.js';
 import type { OpenCounter } from '../../src/util/byte-counter.js';
 import { describeTree } from '../support/tree.js';
-import { context, dockerfile, machine, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const location = { file: 'Dockerfile', line: 1, column: 1, endLine: 1 };
 

@@ -15,7 +15,10 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, dockerfile, machine, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** A directory of this machine that nobody may read or write, with one file. */
 function outside(): string {

@@ -3,10 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
 import type { Result } from '../support/wiac.js';
-import { context, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { context, ranSteps, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const [PASSWORD, OTHER] = ['hunter2hunter2', 'correcthorsebattery'];
 

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { getMachine, MODES, RUNTIME_FLAGS, stepOutput } from '../support/rootless.js';
-import { context, dockerfile, getOutput, machine, tempDir, WIAC } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, getOutput, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const MOUNTS = [
   '--mount=type=cache,target=/cache',

@@ -3,9 +3,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
-import { machine, tempDir, writeTree } from '../support/wiac.js';
+import { tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const SECRET = 'FROM secret-of-this-machine';
 const PASSWORD = 'hunter2hunter2';

@@ -4,10 +4,13 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { describeLayers } from '../support/tree.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
 import type { RunOptions } from '../support/wiac.js';
-import { context, machine, tempDir, writeTree } from '../support/wiac.js';
+import { context, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let server: WebServer | undefined;
 afterEach(() => server?.stop());
