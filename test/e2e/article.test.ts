@@ -12,7 +12,10 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, machine, printed, tempDir, WIAC, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, printed, tempDir, WIAC, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 async function which(program: string): Promise<string> {
   return (await execa('which', [program])).stdout;

@@ -1,7 +1,10 @@
 /** `wiac build --call`: questions about a Dockerfile, as buildx asks them. */
 
 import { expect, test } from '@jest/globals';
-import { context, machine } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const TEXT = '# app is all\nFROM scratch AS app\n# V is used\nARG V=1\nWORKDIR x\n';
 

@@ -1,6 +1,9 @@
 /** `wiac build --check` */
 import { describe, expect, test } from '@jest/globals';
-import { context, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 test('warnings as text and as JSON; nothing is built', async () => {
   const { wiac } = machine();

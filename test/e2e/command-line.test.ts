@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { isDrawable } from '../../src/ui/progress.js';
-import { context, dockerfile, machine, tempDir, WIAC, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir, WIAC, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** A context without a program, which builds in no time. */
 function plain(lines = 'COPY file /\n'): string {

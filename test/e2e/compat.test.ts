@@ -6,7 +6,10 @@ import { insteadOf } from '../../src/cli/declare/refused.js';
 import { createProgram } from '../../src/cli/program.js';
 import { flagNames } from '../../src/dockerfile/flags.js';
 import { instructionKinds } from '../../src/dockerfile/instructions.js';
-import { context, dockerfile, machine } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Options of each program's build, by their manuals; those of a word here are long. */
 const OPTIONS: Readonly<Record<string, string>> = {

@@ -5,7 +5,10 @@ import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { measureTree } from '../../src/fs/layer/disk-usage.js';
 import { describeLayers, describeTree } from '../support/tree.js';
-import { context, dockerfile, machine, ranSteps } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, ranSteps } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Together enough for a request (src/fs/layer/place-subtrees.ts). */
 const DIRECTORIES = 7;

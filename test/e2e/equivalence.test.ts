@@ -3,7 +3,10 @@ import { chmodSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { describeBuildah, describeLayers } from '../support/tree.js';
-import { context, dockerfile, machine } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** buildah leaves its mount points in the image. */
 function withoutMountPoints(tree: readonly string[]): string[] {

@@ -3,7 +3,10 @@ import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, machine, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 test('labels of the commit, and of the repository with `full`; --label wins', async () => {
   const top = context({});

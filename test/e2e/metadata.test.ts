@@ -2,7 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { context, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const TEXT = 'FROM scratch\nARG A\nWORKDIR x\nCOPY Dockerfile /\n';
 

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { startRegistry } from '../support/registry.js';
-import { context, machine, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const PLATFORMS = ['--platform', 'linux/amd64,linux/arm64'];
 

@@ -6,7 +6,10 @@ import type { CountingProxy } from '../support/counting-proxy.js';
 import { countRequests } from '../support/counting-proxy.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
-import { context, dockerfile, machine, ranSteps } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, ranSteps } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let registry: Registry;
 let proxy: CountingProxy;

@@ -9,7 +9,10 @@ import { type Fault, startFaulty } from '../oci/registry/helpers.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { describeTree } from '../support/tree.js';
-import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let registry: Registry;
 beforeAll(async () => {

@@ -5,10 +5,13 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
 import type { Result } from '../support/wiac.js';
-import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
+import { context, dockerfile, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 interface Layer {
   readonly text?: string;

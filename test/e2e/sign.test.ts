@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { newPair, type Pair } from '../support/cosign.js';
 import { type Registry, startRegistry } from '../support/registry.js';
-import { context, type Machine, machine, type Result, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, type Machine, type Result, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const pair = newPair();
 const other = newPair('ed25519');

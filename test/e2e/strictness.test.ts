@@ -1,6 +1,9 @@
 /** What Docker refuses: what builds here has to build there. */
 import { expect, test } from '@jest/globals';
-import { context, machine } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 test.each([
   ['an upper-case name', ['-t', 'Name'], 2, 'not a name'],

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { describeLayers } from '../support/tree.js';
-import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Paths of what a build opened. */
 async function openedPaths(context: string, store: string): Promise<string[]> {

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { removeTree } from '../../src/fs/remove-tree.js';
-import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const DEPTH = 900;
 

@@ -7,7 +7,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { encodeOperations } from '../../src/executor/local/operations.js';
 import { getDigest } from '../../src/oci/blob-digest.js';
-import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 test('the list of operations takes no value with a NUL byte, and does not print it', () => {
   const encode = () => encodeOperations([{ op: 'env', pairs: [['SECRET', 'hidden\0mount']] }]);
