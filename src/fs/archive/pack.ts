@@ -146,14 +146,17 @@ function rawXattrs(found: readonly (readonly [ByteString, string])[] | undefined
   return found.map(([name, hex]) => [name, Buffer.from(hex, 'hex').toString('latin1')]);
 }
 
-/** A file that stands for a device is one in the archive. */
-function withDevice(
+/** A file that stands for a device is one in the archive. @param found not empty */
+function withoutMark(
   located: LocatedMember,
   found: Xattrs,
 ): { readonly xattrs: Xattrs; readonly shown: LocatedMember } {
   const { member } = located;
-  if (found.length === 0 || member.type !== 'file') return { xattrs: found, shown: located };
-  const { xattrs, device } = takeDeviceMark(found, member.size === 0, String);
+  const { xattrs, device } = takeDeviceMark(
+    found,
+    member.type === 'file' && member.size === 0,
+    String,
+  );
   if (!device) return { xattrs, shown: located };
   const node = { type: device.type, device: BigInt(device.device) };
   return { xattrs, shown: { ...located, member: { ...member, ...node } } };
@@ -182,7 +185,9 @@ function* windowsOfMembers(
     const { member, file } = located;
     // Mostly there are none: to look a path up in a table takes as long as to write its header.
     const found = getXattrs.size === 0 ? NO_XATTRS : rawXattrs(getXattrs.get(file));
-    const { xattrs, shown } = withDevice(located, found);
+    const taken = found.length === 0 ? undefined : withoutMark(located, found);
+    const xattrs = taken?.xattrs ?? found;
+    const shown = taken?.shown ?? located;
     if (!isPlainRoot(member, xattrs)) yield* put(change(getEntry(shown, xattrs, links)), file);
     if (member.type === 'dir' && opaque.has(member.path)) {
       const name = member.path === '' ? OPAQUE_NAME : `${member.path}/${OPAQUE_NAME}`;

@@ -221,10 +221,8 @@ function newEntry(
   const gid = keep ? stats.gid : 0;
   const marked = former?.xattrs ?? own ?? NO_XATTRS;
   const isEmpty = stats.kind === 'file' && stats.size === 0;
-  const { xattrs, device } =
-    marked.length === 0
-      ? { xattrs: marked, device: undefined }
-      : takeDeviceMark(marked, isEmpty, hexText);
+  const taken = marked.length === 0 ? undefined : takeDeviceMark(marked, isEmpty, hexText);
+  const xattrs = taken?.xattrs ?? marked;
   // Written out, as in decodeTree.
   if (tree !== undefined) return { type: 'dir', name, mode, uid, gid, xattrs, digest: tree };
   // BuildKit sends it without saying what it is, and there is nothing in it to be sent.
@@ -235,7 +233,7 @@ function newEntry(
   if (former !== undefined) return former;
   if (!found) return undefined;
   // A context of a user may have such files: there they mean nothing.
-  if (device && keep) return { ...device, name, mode, uid, gid, xattrs };
+  if (taken?.device && keep) return { ...taken.device, name, mode, uid, gid, xattrs };
   if ('content' in found) {
     const { digest, size } = found.content;
     return { type: 'file', name, mode, uid, gid, xattrs, digest, size };
