@@ -84,11 +84,20 @@ function forgottenDiff(stack: Stack): string | undefined {
   return layer && `did you mean ${layer.path}/diff?`;
 }
 
+/** A script that was saved on Windows: Linux takes the carriage return for a part of the name. */
+function explainLineEnds(script: string, name: string): Explanation {
+  return {
+    message: `${script} has Windows line ends (CR LF), so that ${JSON.stringify(name)} is looked for`,
+    hint: "save it with LF line ends: sed -i 's/\\r$//' FILE, and in git 'FILE text eol=lf' in .gitattributes",
+  };
+}
+
 /** What the first that lacks something lacks: a library that is missing hides what it needs itself. */
 function explainFiles(missing: readonly MissingFile[], layers: string): Explanation | undefined {
   const [first] = missing;
   if (first === undefined) return undefined;
-  const { neededBy, program } = first;
+  const { name, neededBy, program } = first;
+  if (name.endsWith('\r')) return explainLineEnds(neededBy, name);
   const needed = missing.filter((file) => file.neededBy === neededBy).map((file) => file.name);
   const are = needed.length > 1 ? 'are' : 'is';
   const copied = program.includes('/') ? `${program} ${program}` : `$(which ${program}) /usr/bin/`;

@@ -11,9 +11,13 @@ export interface Shebang {
   readonly lookedUp: string | undefined;
 }
 
-/** The program among env's operands: options and NAME=value come before it. */
+/**
+ * The program among env's operands: options and NAME=value come before it. A carriage return at the
+ * end of the line belongs to it, as for Linux; only `env -S` takes that for a blank.
+ */
 function envProgram(argument: string): string | undefined {
-  const words = argument.replace(/^(?:-S|--split-string[= ])\s*/, '').split(/[ \t]+/);
+  const split = argument.replace(/^(?:-S|--split-string[= ])\s*/, '');
+  const words = split.split(split === argument ? /[ \t]+/ : /\s+/);
   return words.find((word) => word !== '' && !word.startsWith('-') && !word.includes('='));
 }
 
@@ -23,7 +27,7 @@ export function parseShebang(start: string): Shebang | undefined {
   const interpreter = match?.[1];
   if (interpreter === undefined) return undefined;
   const isEnv = /\/env$/.test(interpreter);
-  return { interpreter, lookedUp: isEnv ? envProgram(match?.[2]?.trim() ?? '') : undefined };
+  return { interpreter, lookedUp: isEnv ? envProgram(match?.[2] ?? '') : undefined };
 }
 
 /** Reads the `#!` line of an open file. @returns undefined when it has none */

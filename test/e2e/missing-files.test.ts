@@ -88,6 +88,22 @@ describe('wiac run', () => {
     expect(stderr).toContain('copy --libs <layerdir> $(which python3) /usr/bin/ ');
   });
 
+  test.each([
+    ['#!/bin/sh\r', '"/bin/sh\\r"'],
+    ['#!/usr/bin/env sh\r', '"sh\\r"'],
+  ])('a script with Windows line ends: %j', async (line, name) => {
+    const { wiac, cwd } = await layers();
+    await wiac(['copy', './shell', '/bin/busybox', '/usr/bin/env'], { cwd });
+    script(cwd, 'shell', line);
+    const { exitCode, stderr } = await wiac(['run', './shell/diff', './c', '/script'], { cwd });
+    expect(exitCode).toBe(127);
+    expect(stderr).toContain(
+      `wiac: /script has Windows line ends (CR LF), so that ${name} is looked for\n`,
+    );
+    expect(stderr).toContain("hint: save it with LF line ends: sed -i 's/\\r$//' FILE, ");
+    expect(stderr).not.toContain('copy --libs');
+  });
+
   test('the program itself', async () => {
     const { wiac, cwd } = await layers();
     const { exitCode, stderr } = await wiac(['run', './full/diff', './c', '/bin/nosuch'], { cwd });
@@ -164,6 +180,16 @@ describe('RUN', () => {
       'RUN true && list /',
     );
     expect(stderr).toMatch(/exit code 127; \/usr\/bin\/list needs .*libc\.so\.6, which are not in/);
+  });
+
+  test('a script with Windows line ends that its shell starts', async () => {
+    const made = await layers();
+    script(made.cwd, 'shell', '#!/bin/sh\r');
+    writeTree(made.cwd, { Dockerfile: 'FROM scratch\nCOPY shell/diff /\nRUN /script\n' });
+    const { exitCode, stderr } = await made.wiac(['build', '--progress=plain', '.'], made);
+    expect(exitCode).toBe(5);
+    expect(stderr).toContain('exit code 127; /script has Windows line ends (CR LF), ');
+    expect(stderr).toContain('hint: save it with LF line ends: ');
   });
 
   test('a step without a shell', async () => {
