@@ -1,7 +1,7 @@
 /** `wiac cache ls|show|du|rm` */
 
 import type { LayerFile } from '../fs/layer/list-files.js';
-import { listLayerFiles } from '../fs/layer/list-files.js';
+import { listLayerWithDevices } from '../fs/layer/list-files.js';
 import type { EntrySummary } from '../store/entries/cache-queries.js';
 import { ENTRY_SORTS, findEntry, listEntries } from '../store/entries/cache-queries.js';
 import { removeEntries } from '../store/entries/remove-entries.js';
@@ -130,11 +130,15 @@ function showText(record: StepRecord, files: readonly LayerFile[], bytes: number
 }
 
 /** `wiac cache show` */
-export function showCommand(key: string, options: FormatOption): Promise<void> {
-  return withStore((store) => {
+export function showCommand(
+  key: string,
+  options: FormatOption,
+  setExitCode: SetExitCode,
+): Promise<void> {
+  return withStoreAsRoot(setExitCode, async (store) => {
     const record = findEntry(store, key);
     const layer = record.layer === undefined ? undefined : findLayer(store, record.layer);
-    const files = layer ? listLayerFiles(layerFiles(store, layer.id)) : [];
+    const files = layer ? await listLayerWithDevices(layerFiles(store, layer.id)) : [];
     if (options.format === 'table')
       return void process.stdout.write(showText(record, files, layer?.bytes ?? 0));
     // What an inode's number says is for this program alone.

@@ -12,7 +12,8 @@ import type { StepRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import { compareInputs } from '../why/compare.js';
 import { describeChange, describeDifference } from '../why/describe-change.js';
-import { withScanStore, withStore } from './with-store.js';
+import type { SetExitCode } from './declare/options.js';
+import { withScanStore, withStoreAsRoot } from './with-store.js';
 
 async function getTree(
   store: Store,
@@ -28,8 +29,9 @@ export function diffCommand(
   first: string,
   second: string,
   options: { readonly format: 'table' | 'json' },
+  setExitCode: SetExitCode,
 ): Promise<void> {
-  return withStore((store) =>
+  return withStoreAsRoot(setExitCode, (store) =>
     withScanStore(store, async (scanStore) => {
       const before = findEntry(store, first);
       const after = findEntry(store, second);

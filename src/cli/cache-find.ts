@@ -3,7 +3,8 @@ import type { FoundFile } from '../engine/contents/find-files.js';
 import { findFiles } from '../engine/contents/find-files.js';
 import { formatTable } from '../ui/format.js';
 import { NotFoundError } from '../util/errors.js';
-import { withScanStore, withStore } from './with-store.js';
+import type { SetExitCode } from './declare/options.js';
+import { withScanStore, withStoreAsRoot } from './with-store.js';
 
 const HEAD = ['LAYER', 'MODE', 'SIZE', 'DIGEST', 'PATH', 'INSTRUCTION'];
 
@@ -22,8 +23,9 @@ function toRow({ layer, mode, size, digest, type, path, instruction }: FoundFile
 export function findCommand(
   wanted: string,
   options: { readonly format: 'table' | 'json' },
+  setExitCode: SetExitCode,
 ): Promise<void> {
-  return withStore((store) =>
+  return withStoreAsRoot(setExitCode, (store) =>
     withScanStore(store, async (scanStore) => {
       const found: FoundFile[] = [];
       for await (const file of findFiles(store, scanStore, wanted)) found.push(file);

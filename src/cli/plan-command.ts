@@ -7,8 +7,9 @@ import { isHermetic, printedStep } from '../plan/step.js';
 import { stepNames } from '../plan/step-names.js';
 import { formatTable } from '../ui/format.js';
 import { printableLines } from '../util/printable.js';
+import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { withRequest } from './with-store.js';
+import { withRequestAsRoot } from './with-store.js';
 
 /** Options of `wiac plan`, as commander gives them. */
 export interface PlanCommandOptions extends DockerfileOptions {
@@ -62,8 +63,12 @@ function asDot(statuses: readonly StepStatus[]): string {
 }
 
 /** Prints the plan with keys and status; runs nothing. */
-export function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
-  return withRequest(path, options, async (store, request) => {
+export function planCommand(
+  path: string,
+  options: PlanCommandOptions,
+  setExitCode: SetExitCode,
+): Promise<void> {
+  return withRequestAsRoot(path, options, setExitCode, async (store, request) => {
     const { plan, statuses } = await planBuild(store, request);
     const text =
       options.format === 'json'

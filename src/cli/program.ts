@@ -87,9 +87,9 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addSignatures(program);
   addContents(program, setExitCode);
   addLogin(program);
-  addPlan(program);
+  addPlan(program, setExitCode);
   addLock(program, setExitCode);
-  addWhy(program);
+  addWhy(program, setExitCode);
   addSteps(program, setExitCode);
   addRepro(program, setExitCode);
   addCache(program, setExitCode);

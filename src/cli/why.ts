@@ -6,9 +6,10 @@ import { stepNames } from '../plan/step-names.js';
 import { NotFoundError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
 import { describeExplanation } from '../why/explain.js';
+import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { selects } from './select-step.js';
-import { withRequest } from './with-store.js';
+import { withRequestAsRoot } from './with-store.js';
 
 /** Options of `wiac why`, as commander gives them. */
 export interface WhyOptions extends DockerfileOptions {
@@ -52,8 +53,9 @@ export function whyCommand(
   path: string,
   wanted: string | undefined,
   options: WhyOptions,
+  setExitCode: SetExitCode,
 ): Promise<void> {
-  return withRequest(path, options, async (store, request) => {
+  return withRequestAsRoot(path, options, setExitCode, async (store, request) => {
     const { plan, answers } = await explainBuild(store, request);
     const names = stepNames(plan.steps);
     const name = (id: StepId) => names.get(id) ?? id;

@@ -9,7 +9,7 @@ import { sweepOwn, sweepStore } from '../store/gc/sweep.js';
 import { storeRoot } from '../store/paths.js';
 import type { Store } from '../store/store.js';
 import { asStoreError, closeStore } from '../store/store.js';
-import { UsageError } from '../util/errors.js';
+import { IsolationError, UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import { combineOptions } from './combine-options.js';
 import type { SetExitCode } from './declare/options.js';
@@ -93,6 +93,26 @@ export async function withRequest(
       dispose();
     }
   });
+}
+
+/**
+ * The same about files of layers, which takes what withStoreAsRoot says. Where there can be no user namespace, no layer is
+ * read, and what only they could tell is a miss.
+ */
+export async function withRequestAsRoot(
+  path: string,
+  options: DockerfileOptions,
+  setExitCode: SetExitCode,
+  action: (store: Store, request: DockerfileRequest) => Promise<void>,
+): Promise<void> {
+  const relayed = await ensurePrivileges(storeRoot(process.env, process.getuid?.() === 0)).catch(
+    (error: unknown) => {
+      if (error instanceof IsolationError) return undefined;
+      throw error;
+    },
+  );
+  if (relayed !== undefined) return setExitCode(relayed);
+  await withRequest(path, options, action);
 }
 
 /** Gives an action the tree nodes of the index; those it adds are kept. */

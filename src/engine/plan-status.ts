@@ -16,6 +16,7 @@ import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { Json } from '../util/canonical-json.js';
 import { canonicalJson } from '../util/canonical-json.js';
+import { isOutside } from '../util/user-namespace.js';
 import type { LookupSession } from './build-session.js';
 import { MissingLayersError } from './images/needed-layers.js';
 import { knownLayers, type PlanImages } from './images/plan-images.js';
@@ -125,7 +126,8 @@ async function getStatus(
   const miss = { ...found, status: 'miss', state: undefined, open: outlook.inTheWay } as const;
   const complete = reads.flatMap(({ state }) => state ?? []);
   const { store } = session;
-  if (!base.state || complete.length < reads.length)
+  // Files of layers say there who they belong to in no image.
+  if (!base.state || complete.length < reads.length || isOutside())
     return { ...miss, afterMiss: mayHit(store, keyed) };
   // Looking for the content reads files of the layers below.
   const below = [base.state, ...complete].flatMap((state) => state.layers);

@@ -48,6 +48,14 @@ export function overlayMarks(): 'trusted' | 'user' {
   return inUserNamespace() || process.geteuid?.() !== 0 ? 'user' : 'trusted';
 }
 
+/**
+ * Is this the process of a user other than root, in no user namespace of its own? The owners of files in layers have
+ * other numbers there than in images.
+ */
+export function isOutside(): boolean {
+  return !inUserNamespace() && process.geteuid?.() !== 0;
+}
+
 /** Who root is outside of the user namespace that this process is in; undefined when it is in none. */
 export function outsideIds(): { readonly uid: number; readonly gid: number } | undefined {
   if (!inUserNamespace()) return undefined;

@@ -139,7 +139,7 @@ export function progressOption(): Option {
 }
 
 /** wiac plan */
-export function addPlan(program: Command): void {
+export function addPlan(program: Command, setExitCode: SetExitCode): void {
   lockOptions(dockerfileOptions(program.command('plan')))
     .summary('show the steps of a Dockerfile, their keys, and what the cache has; run nothing')
     .description(
@@ -153,12 +153,12 @@ export function addPlan(program: Command): void {
     )
     .action(async (path: string, options) => {
       const { planCommand } = await import('../plan-command.js');
-      await planCommand(path, options);
+      await planCommand(path, options, setExitCode);
     });
 }
 
 /** wiac why */
-export function addWhy(program: Command): void {
+export function addWhy(program: Command, setExitCode: SetExitCode): void {
   lockOptions(dockerfileOptions(program.command('why')))
     .summary('say why steps of a Dockerfile would run: what is not as it was; run nothing')
     .description(
@@ -170,6 +170,6 @@ export function addWhy(program: Command): void {
       new Option('--format <format>', 'output format').choices(['text', 'json']).default('text'),
     )
     .action(async (path: string, step: string | undefined, options) => {
-      await (await import('../why.js')).whyCommand(path, step, options);
+      await (await import('../why.js')).whyCommand(path, step, options, setExitCode);
     });
 }

@@ -152,7 +152,7 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
     .argument('<key>', 'key, or its beginning')
     .addOption(format())
     .action(async (key: string, options) =>
-      (await import('../cache-command.js')).showCommand(key, options),
+      (await import('../cache-command.js')).showCommand(key, options, setExitCode),
     );
   cache
     .command('tree')
@@ -166,7 +166,7 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
     .argument('<key2>', 'key, or its beginning')
     .addOption(format())
     .action(async (key1: string, key2: string, options) =>
-      (await import('../cache-diff.js')).diffCommand(key1, key2, options),
+      (await import('../cache-diff.js')).diffCommand(key1, key2, options, setExitCode),
     );
   cache
     .command('find')
@@ -174,7 +174,7 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
     .argument('<path-or-digest>', 'path in the image, with wildcards, or digest of the content')
     .addOption(format())
     .action(async (wanted: string, options) =>
-      (await import('../cache-find.js')).findCommand(wanted, options),
+      (await import('../cache-find.js')).findCommand(wanted, options, setExitCode),
     );
   cache
     .command('du')

@@ -1,10 +1,11 @@
 /** The files that two stacks of layers differ in, as a program that sees one or the other would find them. */
 import type { Stats } from 'node:fs';
+import { takeDeviceMark } from '../device-marks.js';
 import { lstatEntry } from '../directory.js';
 import { digestEntry, lstatBelow, readBuffer, readLink } from '../read.js';
 import type { Place } from '../scan/file-source.js';
 import type { Xattrs } from '../scan/tree.js';
-import { readXattrs } from '../scan/xattrs.js';
+import { readXattrs, xattrText } from '../scan/xattrs.js';
 import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { openWalkers } from '../walker.js';
@@ -215,6 +216,15 @@ async function xattrsOf(paths: readonly Compared[], stacks: readonly Stack[]) {
   return readXattrs(places.filter(({ root }) => !without.has(root)).map((place) => ({ place })));
 }
 
+/** A file with its attributes, or the device that it stands for. */
+function withXattrs(file: ShownFile | undefined, found: Xattrs): ShownFile | undefined {
+  if (!file || found.length === 0) return file;
+  const isEmpty = file.type === 'file' && file.size === 0;
+  const { xattrs, device } = takeDeviceMark(found, isEmpty, xattrText);
+  const shown: ShownFile = device ? { ...file, type: 'device', device: device.device } : file;
+  return xattrs.length > 0 ? { ...shown, xattrs } : shown;
+}
+
 /**
  * What differs, parents before what is in them.
  * @throws the file system's errors, IsolationError
@@ -223,8 +233,6 @@ export async function diffStacks(before: Stack, after: Stack): Promise<FileChang
   const paths = [...comparedPaths(before, after)];
   const xattrs = await xattrsOf(paths, [before, after]);
   const at = (place: Place | undefined) => (place && xattrs.get(place)) ?? [];
-  const withXattrs = (file: ShownFile | undefined, found: Xattrs) =>
-    file && found.length > 0 ? { ...file, xattrs: found } : file;
   return paths.flatMap(({ change, differs, places }): FileChange[] => {
     const [old, now] = places.map(at) as [Xattrs, Xattrs];
     if (!differs && JSON.stringify(old) === JSON.stringify(now)) return [];

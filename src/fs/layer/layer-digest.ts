@@ -2,6 +2,8 @@
 import { statSync } from 'node:fs';
 import type { LayerDigest, TreeDigest } from '../../keys/digest.js';
 import { canonicalJson, sha256 } from '../../util/canonical-json.js';
+import { IsolationError } from '../../util/errors.js';
+import { isOutside } from '../../util/user-namespace.js';
 import { listNames } from '../directory.js';
 import type { FileSource } from '../scan/file-source.js';
 import { linkGroups } from '../scan/hard-links.js';
@@ -53,13 +55,20 @@ export function layerDigest(
   return sha256(canonicalJson({ tree, opaque, root, links })) as LayerDigest;
 }
 
-/** Digests a layer's files, whiteouts and opaque directories; times do not count. */
+/**
+ * Digests a layer's files, whiteouts and opaque directories; times do not count.
+ * @throws IsolationError where the owners of its files can't be told: the digest would be that of another layer
+ */
 export async function digestLayer(
   layer: string,
   opaque: readonly string[],
   store: ScanStore,
   withoutXattrs = false,
 ): Promise<{ digest: LayerDigest; tree: TreeDigest }> {
+  if (isOutside())
+    throw new IsolationError('layers can be read as root alone, or in a user namespace', {
+      hint: 'the commands of wiac make one where they need it; a program that uses wiac as a library has to be in one',
+    });
   const source = layerSource(layer, withoutXattrs);
   try {
     const files = await listTree(source, '');

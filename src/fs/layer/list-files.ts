@@ -1,8 +1,13 @@
 /** The files of a layer for people: what `ls -l` would show of each, whiteouts by their name. */
 import type { Stats } from 'node:fs';
+import { toByteString } from '../../util/byte-string.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
+import { takeDeviceMark } from '../device-marks.js';
 import type { Directory } from '../directory.js';
 import { listNames, lstatEntry } from '../directory.js';
 import { readLink } from '../read.js';
+import { readTreeXattrs } from '../scan/tree-xattrs.js';
+import { xattrText } from '../scan/xattrs.js';
 import { pathBelow } from '../tree-path.js';
 import { openWalker } from '../walker.js';
 import { isWhiteout } from './stack.js';
@@ -72,4 +77,19 @@ export function listLayerFiles(root: string): LayerFile[] {
     walker.close();
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** The same, with a file that stands for a device as that device. @throws IsolationError */
+export async function listLayerWithDevices(root: string): Promise<LayerFile[]> {
+  const files = listLayerFiles(root);
+  if (!inUserNamespace()) return files;
+  const xattrs = await readTreeXattrs(root);
+  return files.map((file) => {
+    const found = xattrs.get(toByteString(`${root}/${file.path}`)) ?? [];
+    const isEmpty = file.mode.startsWith('f') && file.size === 0;
+    const { device } = takeDeviceMark(found, isEmpty, xattrText);
+    if (!device) return file;
+    const letter = device.type === 'char' ? 'c' : 'b';
+    return { ...file, mode: letter + file.mode.slice(1) };
+  });
 }

@@ -28,7 +28,7 @@ import { decodeTree, encodeTree, isPlainTree } from './tree.js';
 import type { FoundFile, ReadFile, Unread } from './unread.js';
 import { countUnread, digestUnread, NOT_FOUND, notRead, readAt, unreadIn } from './unread.js';
 import { unreadable } from './unreadable.js';
-import { readXattrs } from './xattrs.js';
+import { readXattrs, xattrText } from './xattrs.js';
 
 /** What the scan needs from the cache's index. */
 export interface ScanStore extends FingerprintStore {
@@ -37,8 +37,6 @@ export interface ScanStore extends FingerprintStore {
 }
 
 const NO_XATTRS: Xattrs = [];
-
-const hexText = (hex: string) => Buffer.from(hex, 'hex').toString('latin1');
 
 /** So few are read here before another process could be asked: what most steps leave. */
 const FEW_FILES = 16;
@@ -221,7 +219,7 @@ function newEntry(
   const gid = keep ? stats.gid : 0;
   const marked = former?.xattrs ?? own ?? NO_XATTRS;
   const isEmpty = stats.kind === 'file' && stats.size === 0;
-  const taken = marked.length === 0 ? undefined : takeDeviceMark(marked, isEmpty, hexText);
+  const taken = marked.length === 0 ? undefined : takeDeviceMark(marked, isEmpty, xattrText);
   const xattrs = taken?.xattrs ?? marked;
   // Written out, as in decodeTree.
   if (tree !== undefined) return { type: 'dir', name, mode, uid, gid, xattrs, digest: tree };

@@ -22,12 +22,12 @@ export function keptXattrs(xattrs: RawXattrs, names: NameForm): Xattrs {
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+/** A value, each byte as a character. */
+export const xattrText = (hex: string): ByteString => Buffer.from(hex, 'hex').toString('latin1');
+
 /** Names and values as system calls take them, each byte as a character. */
 export function xattrBytes(xattrs: Xattrs): (readonly [name: ByteString, value: ByteString])[] {
-  return xattrs.map(([name, value]) => [
-    toByteString(name),
-    Buffer.from(value, 'hex').toString('latin1'),
-  ]);
+  return xattrs.map(([name, value]) => [toByteString(name), xattrText(value)]);
 }
 
 /**

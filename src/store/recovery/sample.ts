@@ -26,6 +26,7 @@ import {
   includeAll,
   inUserNamespace,
   isMapped,
+  isOutside,
   overlayMarks,
   presentUsers,
 } from '../../util/user-namespace.js';
@@ -186,10 +187,10 @@ function hintFor(root: string, lost: readonly string[]): string {
   return `remove it (rm -r ${root}), and copy it again with all of that, as root: cp -a, rsync -aHAX --numeric-ids, or tar with --numeric-owner --acls --xattrs --xattrs-include=*; in CI, --cache-to and --cache-from bring the cache to other machines`;
 }
 
-/** Outside of the namespace its owners have other numbers. No layer is read or made there. */
-const isOutside = () => !inUserNamespace() && process.geteuid?.() !== 0;
-
-/** Who files of layers may belong to; outside of the namespace what was noted in it, undefined when nothing was. */
+/**
+ * Who files of layers may belong to; outside of the namespace, where no layer is read or made, what was noted in it,
+ * undefined when nothing was.
+ */
 export function readUsers({ sample }: StorePaths): Users | undefined {
   return isOutside() ? readNote(sample)?.users : presentUsers();
 }
