@@ -234,3 +234,18 @@ test('diff: a step that read others which the second one does not', async () => 
   expect(stdout).toContain('input: COPY a /a changed\n');
   expect(stdout).not.toContain('(none)');
 });
+
+test('whiteouts that an archive makes are those that a program leaves', async () => {
+  const [made, other] = [machine(), machine()];
+  const root = context({
+    Dockerfile: dockerfile('COPY src /src', 'RUN cd /src && rm one two && mv three four'),
+    'src/one': '1',
+    'src/two': '2',
+    'src/three': '3',
+  });
+  await made.build(root);
+  const file = join(made.root, 'cache.wiac');
+  expect(await made.wiac(['cache', 'export', file])).toMatchObject({ exitCode: 0 });
+  expect(await other.wiac(['cache', 'import', file])).toMatchObject({ exitCode: 0 });
+  expect(await other.wiac(['cache', 'verify'])).toMatchObject({ exitCode: 0, stderr: '' });
+});

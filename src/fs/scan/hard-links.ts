@@ -2,6 +2,7 @@
  * Names of one file. BuildKit and tar keep them one file within what is copied at once; a program
  * in the image can tell (stat(2), st_nlink), and so they are part of a COPY's key.
  */
+import { constants } from 'node:fs';
 import { getKind } from './file-stats.js';
 import type { ScannedDirectory } from './listing.js';
 import { FINGERPRINT_FIELDS, OTHER_FIELDS } from './stat-names.js';
@@ -9,7 +10,15 @@ import { FINGERPRINT_FIELDS, OTHER_FIELDS } from './stat-names.js';
 /** Paths relative to a selection: each group sorted, the groups by their first path. */
 export type LinkGroups = readonly (readonly string[])[];
 
-/** Calls `onFile` for each file that has several names, wherever they are. */
+// Asked for each file: Node's object of constants is slow to look at.
+const { S_IFMT, S_IFCHR } = constants;
+
+/** A device 0/0 of a layer, which removes a file of those below. */
+const isWhiteout = ({ others }: ScannedDirectory, index: number) =>
+  ((others[index * OTHER_FIELDS] as number) & S_IFMT) === S_IFCHR &&
+  others[index * OTHER_FIELDS + 4] === 0;
+
+/** Calls `onFile` for each file that has several names, wherever they are, and for whiteouts. */
 function eachLinked(
   directory: ScannedDirectory,
   prefix: string,
@@ -23,14 +32,24 @@ function eachLinked(
   };
   for (let index = 0; index < count; index += 1) {
     const at = index * OTHER_FIELDS;
-    if ((others[at + 3] as number) < 2 || getKind(others[at] as number) === 'dir') continue;
+    const hasOthers = (others[at + 3] as number) > 1 && getKind(others[at] as number) !== 'dir';
+    if (!hasOthers && !isWhiteout(directory, index)) continue;
     onFile(directory, index, getPath);
   }
   for (const [name, below] of subdirectories) eachLinked(below, `${prefix}${name}/`, onFile);
 }
 
-const inodeAt = ({ fields }: ScannedDirectory, index: number) =>
-  fields[index * FINGERPRINT_FIELDS + 1] as number;
+/** No inode has it. */
+const WHITEOUTS = -1;
+
+/**
+ * All whiteouts count as names of one file: overlayfs makes one of several when programs remove files, and others when
+ * they rename them, and an archive does not say which.
+ */
+const inodeAt = (directory: ScannedDirectory, index: number) =>
+  isWhiteout(directory, index)
+    ? WHITEOUTS
+    : (directory.fields[index * FINGERPRINT_FIELDS + 1] as number);
 
 /**
  * Inodes that are met more than once. Mostly there are none: all files of a layer may have another name in

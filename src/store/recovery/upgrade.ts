@@ -81,6 +81,19 @@ function forgetContents({ layers, remoteLayers, directories, entries }: CacheInd
 }
 
 /**
+ * Forgets the digests of layers. Those of version 6 and 7 say which whiteouts are one inode, and some were read where
+ * owners have other numbers: outside of the user namespace of an ordinary user.
+ */
+function forgetDigests({ layers, files }: CacheIndex): void {
+  for (const { key, value } of [...layers.getRange()]) {
+    if (value.digest === undefined) continue;
+    const kept = { ...value, digest: undefined, tree: undefined };
+    layers.putSync(key, kept);
+    if (existsSync(join(files.layers.path, value.id))) files.layers.put(kept);
+  }
+}
+
+/**
  * Upgrades a store of version 2, which has no records and no FIFOs, 3, which keeps leases in the index and a note for
  * each record, or 4 to 7. The caller has the index lock and writes the new version after it. Nothing that is cached is
  * lost.
@@ -102,7 +115,11 @@ export async function upgradeStore(
   }
   // In which session something was written, version 6 does not say: with the boot alone it counts as it did. Version 7 has
   // no marks of devices.
-  if (version >= 6) return;
+  if (version >= 6) {
+    index.environment.transactionSync(() => forgetDigests(index));
+    index.files.committed();
+    return;
+  }
   index.environment.openDB({ name: 'leases' }).clearSync();
   index.environment.transactionSync(() => {
     index.uses.clearSync();
