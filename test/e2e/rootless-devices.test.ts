@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSy
 import { join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import type { Mode } from '../support/rootless.js';
-import { getMachine, stepOutput, wiacAs } from '../support/rootless.js';
+import { getMachine, ordinaryUser, stepOutput, wiacAs } from '../support/rootless.js';
 import { context, dockerfile, sharedDir, tempDir } from '../support/wiac.js';
 
 /** Files of a Debian that has devices, and one that says of itself, as wiac does, that it is a device. */
@@ -112,3 +112,21 @@ test('a directory outside of the store gets no files in their place', async () =
   expect(readdirSync(join(to, 'nodes')).sort()).toEqual(['claimed', 'pipe']);
   expect(existsSync(join(to, 'bin/sh'))).toBe(true);
 });
+
+test.each(['mknod node c 1 3', 'mkfifo node', 'touch node'])(
+  'who has no ranges hears that they are lacking: %s',
+  async (make) => {
+    const tree = tempDir();
+    const root = context({ Dockerfile: dockerfile('ADD foreign.tar /') });
+    const pack = `${make}; chown 0:6 node; tar -cf "$1" node`;
+    execFileSync('sh', ['-ec', pack, 'sh', join(root, 'foreign.tar')], { cwd: tree });
+    chmodSync(root, 0o755);
+    const { command, env, home } = ordinaryUser({ ranges: false });
+    const poor = { command, env, root: join(home, 'store'), tmp: join(home, 'tmp') };
+    const { exitCode, stderr } = await wiacAs(poor, ['build', root]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toMatch(
+      /^hint: .*in your user namespace: give your user ranges in \/etc\/subuid/m,
+    );
+  },
+);

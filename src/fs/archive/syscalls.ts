@@ -7,7 +7,7 @@ import { setFiles, setFilesNow } from '../../native/set-attributes.js';
 import { ImageError } from '../../oci/image-error.js';
 import type { ByteString, TarTime } from '../../oci/tar/entry.js';
 import { display } from '../../oci/tar/entry.js';
-import { inUserNamespace } from '../../util/user-namespace.js';
+import { inUserNamespace, isMapped, STRANGERS_HINT } from '../../util/user-namespace.js';
 import { DEVICE_MARK, deviceMark } from '../device-marks.js';
 
 export type SystemCall =
@@ -76,6 +76,13 @@ function asFileCalls(call: SystemCall): FileCall[] {
   }
 }
 
+const ATTRIBUTES_HINT =
+  'the file system of the store must support what the image uses (extended attributes, devices)';
+
+/** A FIFO or device of somebody who is not in the user namespace is not made: chown(2) refuses that. */
+const isOfStranger = (call: SystemCall | undefined) =>
+  call?.call === 'mknod' && inUserNamespace() && !isMapped(call);
+
 /** As an error of the layer, with the attribute that could not be set. */
 function asImageError(error: unknown, calls: readonly SystemCall[]): unknown {
   const { code, syscall, path, message } = error as NodeJS.ErrnoException;
@@ -85,7 +92,7 @@ function asImageError(error: unknown, calls: readonly SystemCall[]): unknown {
   const what = call?.call === 'setxattr' ? `setxattr ${display(call.name)}` : syscall;
   const reason = /: (.*), /.exec(message)?.[1];
   return new ImageError(`cannot unpack the layer: ${what} of ${display(bytes)}: ${reason}`, {
-    hint: 'the file system of the store must support what the image uses (extended attributes, devices)',
+    hint: isOfStranger(call) ? STRANGERS_HINT : ATTRIBUTES_HINT,
     cause: error,
   });
 }

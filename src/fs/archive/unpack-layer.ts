@@ -10,7 +10,7 @@ import type { TarParser } from '../../oci/tar/parser.js';
 import { createTarParser } from '../../oci/tar/parser.js';
 import { WiacError } from '../../util/errors.js';
 import { asNoSpaceError } from '../../util/no-space.js';
-import { RANGES_HINT } from '../../util/user-namespace.js';
+import { STRANGERS_HINT } from '../../util/user-namespace.js';
 import type { LayerWriter } from './layer-writer.js';
 import { createLayerWriter } from './layer-writer.js';
 
@@ -57,7 +57,7 @@ function translate(error: unknown): unknown {
     cause: error,
     ...(code === 'EINVAL' && syscall.includes('chown')
       ? {
-          hint: `the image has files of somebody who is not in your user namespace: ${RANGES_HINT}`,
+          hint: STRANGERS_HINT,
         }
       : {}),
   });

@@ -11,7 +11,7 @@ import { fromByteString, toByteString } from '../../util/byte-string.js';
 import type { SourceLocation, WiacError } from '../../util/errors.js';
 import { ContextError } from '../../util/errors.js';
 import { asNoSpaceError } from '../../util/no-space.js';
-import { inUserNamespace, RANGES_HINT } from '../../util/user-namespace.js';
+import { inUserNamespace, STRANGERS_HINT } from '../../util/user-namespace.js';
 import type { BaseEntry, BaseLayers } from '../archive/directories.js';
 import { isArchive, unpackArchive } from '../archive/unpack-archive.js';
 import type { OpenFile } from '../read.js';
@@ -95,7 +95,7 @@ function asContextError(error: unknown, name: string, location: SourceLocation):
   const owner = code === 'EINVAL' && syscall?.includes('chown');
   return new ContextError(`${name} can't be unpacked: ${message}`, location, {
     hint: owner
-      ? `a file in it belongs to somebody who is not in your user namespace: ${RANGES_HINT}`
+      ? STRANGERS_HINT
       : ((error as WiacError).hint ??
         'is the archive damaged? ADD --unpack=false copies it as it is'),
     cause: error,
