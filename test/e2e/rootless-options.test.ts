@@ -57,3 +57,12 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     expect(history.stdout.trim().split('\n').length).toBeGreaterThan(3);
   });
 });
+
+test('limits above those of the user are for root', async () => {
+  const made = getMachine('ordinary');
+  const root = context({ Dockerfile: dockerfile('RUN true') });
+  chmodSync(root, 0o755);
+  const above = await wiacAs(made, ['build', '--ulimit', 'nofile=1000001', root], 'ulimit -n 4096');
+  expect(above.exitCode).toBe(8);
+  expect(above.stderr).toMatch(/^hint: only root may go above .*give --ulimit less/m);
+});

@@ -56,6 +56,21 @@ test('what wiac plan reads of an image is what a build reads', async () => {
   expect(await wiacAs(made, ['cache', 'verify'])).toMatchObject({ exitCode: 0 });
 });
 
+test('where there is no user namespace, no layer is read', async () => {
+  const shared = sharedPlace();
+  const made = getMachine('ordinary');
+  const root = sharedPlace();
+  writeTree(root, { Dockerfile: 'FROM base\nRUN /bin/busybox stat -c %u /file\n' });
+  await pull(made, await imageOf(shared, 'one', 'RUN echo text >/file'));
+  await stepOutput(made, root, []);
+  await pull(made, await imageOf(shared, 'two', 'RUN echo text >/file', 'LABEL other=config'));
+  // Without unshare(1) none is made.
+  const status = async (before: string) =>
+    /^s2 +(\S+)/m.exec((await wiacAs(made, ['plan', root], before)).stdout)?.[1];
+  expect(await status('PATH=/nowhere')).toBe('miss?');
+  expect(await status(':')).toBe('hit');
+});
+
 test('the cache is looked into with the owners that images have', async () => {
   const shared = sharedPlace();
   const made = getMachine('ordinary');

@@ -31,6 +31,9 @@ function getHint(message: string): string | undefined {
   if (/^(clone|unshare|open_tree)\b.*Operation not permitted/.test(message)) {
     return 'run wiac as root, or allow unprivileged user namespaces on this machine';
   }
+  if (/^rlimit .*Operation not permitted/.test(message)) {
+    return 'only root may go above the limits of who started wiac (ulimit -Ha shows them): give --ulimit less, or run wiac as root';
+  }
   if (/^overlay .*Too many levels of symbolic links/.test(message)) {
     return 'overlayfs takes no layer that is inside of another one, as all are of /: wiac has one in $TMPDIR as well';
   }
