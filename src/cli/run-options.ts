@@ -109,7 +109,7 @@ function refusals(options: RunOptions): Refusal[] {
     [
       options.sysctl.length > 0,
       '--sysctl',
-      "its network is this machine's, whose settings it does not change",
+      "wiac changes no settings of the kernel, of this machine's network or of another one",
       own,
     ],
     [
