@@ -114,9 +114,6 @@ export async function putBlob(
   });
 }
 
-/** Of a blob that is read. */
-const ATTEMPTS = 4;
-
 /** URLs that were signed too long ago are refused with one of these, by whatever stands for Azure. */
 const EXPIRED = [401, 403];
 
@@ -125,7 +122,7 @@ const EXPIRED = [401, 403];
  * @returns undefined when there is none, or none any more. @throws ImageError, the stream as well
  */
 export async function getBlob(
-  service: Pick<GhaService, 'send' | 'find'>,
+  service: Pick<GhaService, 'send' | 'find' | 'retry'>,
   key: string,
   beginnings: readonly string[],
 ): Promise<{ readonly key: string; readonly body: Readable } | undefined> {
@@ -143,7 +140,7 @@ export async function getBlob(
       // What was written never changes.
       const again = () => service.send({ ...request, accept: [200] }, async (next) => next.body);
       const hint = 'check the network and url_v2';
-      const bytes = resumed(body, again, { what, attempts: ATTEMPTS, hint });
+      const bytes = resumed(body, again, { what, retry: service.retry, hint });
       return { key: found.key, body: Readable.from(bytes, { objectMode: false }) };
     }
     if (status === 404) return undefined;

@@ -7,11 +7,11 @@ import { type Access, accessConfig } from '../oci/registry/auth-config.js';
 import { send } from '../oci/registry/http.js';
 import { readBody } from '../oci/registry/read-body.js';
 import {
-  DEFAULT_RETRY,
   errorCodes,
-  isTransientError,
   isTransientStatus,
+  mayReconnect,
   parseRetryAfter,
+  type RetryPolicy,
   retryDelay,
 } from '../oci/registry/retry.js';
 import { serverWords } from '../oci/registry/server-words.js';
@@ -20,8 +20,6 @@ import { collect } from '../oci/resolve.js';
 import type { GhaPlace } from './gha-spec.js';
 import { PlaceError } from './place-trouble.js';
 
-/** The service answers 429 to many jobs at once as a rule: that passes within a minute. */
-const ATTEMPTS = 6;
 const MAX_ANSWER_BYTES = 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
 /** Milliseconds, of an error's text. */
@@ -46,6 +44,7 @@ export interface Request {
 /** One cache service. All throw ImageError. */
 export interface GhaService {
   /** @param read what of the answer is wanted; when it fails, all is sent again */
+  readonly retry: RetryPolicy;
   readonly send: <T>(request: Request, read: (answer: Answer) => Promise<T>) => Promise<T>;
   /** The newest blob whose key is this, or begins with one of the others. */
   readonly find: (
@@ -91,13 +90,15 @@ async function said(body: Answer['body'], url: URL): Promise<{ code: string; wor
 /**
  * Opens the service; nothing is sent before the first call.
  * @param deadline of a call, and of all that is sent for it
+ * @param retry of each call
  */
 export function openGhaService(
   place: GhaPlace,
   deadline: () => AbortSignal,
   access: Access,
+  retry: RetryPolicy,
 ): GhaService {
-  const transport = openTransport(accessConfig(access), () => false);
+  const transport = openTransport(accessConfig(access), () => false, retry);
 
   const attempt = async ({ url: text, method, headers, body }: Request): Promise<Answer> => {
     const url = new URL(text);
@@ -111,6 +112,7 @@ export function openGhaService(
 
   const sendAll: GhaService['send'] = async (request, read) => {
     const { what, accept } = request;
+    const begun = performance.now();
     for (let made = 1; ; made += 1) {
       let pause: number | undefined;
       try {
@@ -118,7 +120,7 @@ export function openGhaService(
         const { statusCode: status } = answer;
         if (accept.includes(status)) return await read(answer);
         const { words } = await said(answer.body, new URL(request.url));
-        if (made >= ATTEMPTS || !isTransientStatus(status))
+        if (made >= retry.attempts || !isTransientStatus(status))
           throw new PlaceError(`${what}: the server answered ${status}${words && `: ${words}`}`, {
             status,
             hint: hintFor(status),
@@ -128,13 +130,13 @@ export function openGhaService(
       } catch (error) {
         if (error instanceof PlaceError) throw error;
         throwIfLate(place, what, error);
-        if (made >= ATTEMPTS || !isTransientError(error))
+        if (!mayReconnect(error, made, performance.now() - begun, retry))
           throw new PlaceError(`${what}: ${getMessage(error) || errorCodes(error).join(', ')}`, {
             hint: 'check the network and url_v2',
             cause: error,
           });
       }
-      await DEFAULT_RETRY.wait(retryDelay(made, pause, DEFAULT_RETRY));
+      await retry.wait(retryDelay(made, pause, retry));
     }
   };
 
@@ -178,6 +180,7 @@ export function openGhaService(
   };
 
   return {
+    retry,
     send: sendAll,
     find: async (key, beginnings) => {
       const members = { key, restore_keys: beginnings };

@@ -13,16 +13,20 @@ import { ImageError } from '../oci/image-error.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
 import { MAX_JSON_BYTES } from '../oci/parse-manifest.js';
 import type { Access } from '../oci/registry/auth-config.js';
+import { DEFAULT_RETRY } from '../oci/registry/retry.js';
 import { type BlobReader, collect } from '../oci/resolve.js';
 import type { Descriptor, Digest, ImageSink, OpenBlob } from '../oci/resolved-image.js';
 import { getBlob, putBlob } from './gha-blobs.js';
 import { type GhaService, openGhaService } from './gha-service.js';
 import { type GhaPlace, ghaTitle } from './gha-spec.js';
-import { blobGone, ListTakenError, type Place } from './places.js';
+import { blobGone, ListTakenError, type Place, patience } from './places.js';
 
 /** A job that has taken a key sends its blob within this time, or never: it was killed. */
 const POLLS = 5;
 const POLL_MS = 400;
+
+/** The service answers 429 to many jobs at once as a rule: that passes within a minute. */
+const BUSY = { attempts: 6, longestDelay: DEFAULT_RETRY.longestDelay };
 
 function blobKey(digest: Digest): string {
   const { algorithm, hex } = digestParts(digest);
@@ -58,7 +62,10 @@ interface Known {
 
 function ghaSource(place: GhaPlace, known: Known, access: Access): ArtifactSource {
   const title = ghaTitle(place);
-  const service = openGhaService(place, () => AbortSignal.timeout(place.timeoutMs), access);
+  const service = openGhaService(place, () => AbortSignal.timeout(place.timeoutMs), access, {
+    ...patience(DEFAULT_RETRY, 'read'),
+    ...BUSY,
+  });
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
     const key = blobKey(descriptor.digest);
     const found = await getBlob(service, key, [key]);
@@ -149,7 +156,10 @@ interface TakenKey {
 function ghaSink(place: GhaPlace, known: Known, access: Access): ImageSink {
   const title = ghaTitle(place);
   const deadline = AbortSignal.timeout(place.timeoutMs);
-  const service = openGhaService(place, () => deadline, access);
+  const service = openGhaService(place, () => deadline, access, {
+    ...patience(DEFAULT_RETRY, 'write'),
+    ...BUSY,
+  });
   const hasBlob = async (digest: Digest): Promise<boolean> => {
     if (!known.blobs.has(digest) && (await isThere(service, blobKey(digest))))
       known.blobs.add(digest);

@@ -7,8 +7,8 @@ import { UsageError } from '../util/errors.js';
 import { cachePlace } from './places.js';
 import type { CachePlace } from './spec.js';
 
-/** A step that was run is not to be lost because a registry was away for half a minute. */
-const PATIENT = { attempts: 10, longestDelay: 10_000 };
+/** A step that was run is not to be lost because a registry was away for half a minute. One that is silent is asked twice. */
+const PATIENT = { attempts: 10, longestDelay: 10_000, patience: 100_000 };
 
 /** Blobs of a place. Nothing is asked before the first call. */
 export interface LayerBlobs {

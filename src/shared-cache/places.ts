@@ -14,8 +14,12 @@ import { type CachePlace, DEFAULT_TAG } from './spec.js';
 const READ_ATTEMPTS = 3;
 /** ms: a place that asks for an hour is asked again much sooner, or done without. */
 const LONGEST_READ_PAUSE = 5000;
+/** A place that does not answer is done without: another attempt would mostly cost the same again. */
+const READ_WAIT = { silence: 30_000, patience: 20_000, longestAnswer: 60_000, slowest: 1000 };
 /** As for an image: a place may take seconds to start again. */
 const WRITE_ATTEMPTS = 5;
+/** ms: one that is silent is asked twice. */
+const WRITE_WAIT = { patience: 100_000 };
 
 /** What a place is opened for. Who can't write a cache fails: a registry may take seconds to start again. */
 export type PlaceUse = 'read' | 'write';
@@ -58,10 +62,11 @@ export class ListTakenError extends ImageError {
 
 const VERBS = { read: 'read the cache', write: 'write the cache' };
 
-function patience(usual: RetryPolicy, use: PlaceUse): RetryPolicy {
+/** How long a place is waited for. */
+export function patience(usual: RetryPolicy, use: PlaceUse): RetryPolicy {
   return use === 'read'
-    ? { ...usual, attempts: READ_ATTEMPTS, longestDelay: LONGEST_READ_PAUSE }
-    : { ...usual, attempts: WRITE_ATTEMPTS };
+    ? { ...usual, ...READ_WAIT, attempts: READ_ATTEMPTS, longestDelay: LONGEST_READ_PAUSE }
+    : { ...usual, ...WRITE_WAIT, attempts: WRITE_ATTEMPTS };
 }
 
 async function registryPlace(text: string, access: RegistryOptions, use: PlaceUse): Promise<Place> {

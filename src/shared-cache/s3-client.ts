@@ -9,9 +9,11 @@ import { send } from '../oci/registry/http.js';
 import { readBody } from '../oci/registry/read-body.js';
 import {
   isTransientStatus,
+  mayReconnect,
   parseRetryAfter,
   type RetryPolicy,
   retryDelay,
+  silenceAfter,
 } from '../oci/registry/retry.js';
 import { serverWords } from '../oci/registry/server-words.js';
 import { openTransport } from '../oci/registry/transport.js';
@@ -23,8 +25,6 @@ import { HOST_PART, type S3Place } from './spec.js';
 const MAX_ERROR_BYTES = 64 * 1024;
 /** Milliseconds, of an error's text. */
 const ERROR_MS = 10_000;
-/** Milliseconds: a server may read a whole object before it answers. */
-const PUT_MS = 10 * 60_000;
 const EMPTY = createHash('sha256').digest('hex');
 
 /** An object to be stored; its SHA-256 is signed, so that the server checks what arrives. */
@@ -105,10 +105,10 @@ function hintFor(status: number, code = '', region?: string): string {
 
 /** Opens a bucket; nothing is sent before the first request. @param retry of each request */
 export function openS3(place: S3Place, retry: RetryPolicy, access: Access): S3Client {
-  const { attempts } = retry;
+  const { attempts, longestAnswer } = retry;
   const { accessKeyId, secretAccessKey, sessionToken, region, bucket } = place;
   const config = accessConfig(access);
-  const transport = openTransport(config, () => false);
+  const transport = openTransport(config, () => false, retry);
   const base = baseUrl(place);
   const cache = new Map<string, ArrayBuffer>();
   const credentials = { accessKeyId, secretAccessKey, region, service: 's3', cache };
@@ -134,7 +134,7 @@ export function openS3(place: S3Place, retry: RetryPolicy, access: Access): S3Cl
       method,
       headers: upload ? { ...headers, 'content-length': String(upload.size) } : headers,
       ...(upload && upload.size > 0 ? { body: await upload.open() } : {}),
-      ...(upload ? { headersTimeout: PUT_MS } : {}),
+      ...(upload ? { headersTimeout: silenceAfter(retry, upload.size) } : {}),
     });
     const after = told['retry-after'];
     const pause = parseRetryAfter(typeof after === 'string' ? after : undefined, Date.now());
@@ -156,6 +156,7 @@ export function openS3(place: S3Place, retry: RetryPolicy, access: Access): S3Cl
     upload?: S3Upload,
   ): Promise<Answer> => {
     const what = `${method} s3://${bucket}/${place.prefix}${key}`;
+    const begun = performance.now();
     for (let made = 1; ; made++) {
       let pause: number | undefined;
       try {
@@ -171,7 +172,8 @@ export function openS3(place: S3Place, retry: RetryPolicy, access: Access): S3Cl
         await answer.body.dump().catch(() => undefined);
       } catch (error) {
         if (error instanceof PlaceError) throw error;
-        requirePassing(error, made >= attempts, what, HINT);
+        const mayPass = mayReconnect(error, made, performance.now() - begun, retry);
+        requirePassing(error, mayPass, what, HINT);
       }
       await retry.wait(retryDelay(made, pause, retry));
     }
@@ -197,18 +199,19 @@ export function openS3(place: S3Place, retry: RetryPolicy, access: Access): S3Cl
         if (next) return next.body;
         throw new PlaceError(`${nameOf(key)}: it was removed meanwhile`, { status: 404 });
       };
-      const bytes =
-        answer && resumed(answer.body, again, { what: nameOf(key), attempts, hint: HINT });
+      const bytes = answer && resumed(answer.body, again, { what: nameOf(key), retry, hint: HINT });
       return bytes && Readable.from(bytes, { objectMode: false });
     },
     read: async (key, limit, what) => {
+      const begun = performance.now();
       for (let made = 1; ; made++) {
         const answer = await open(key);
         try {
-          return answer && (await readBody(answer, limit, what));
+          return answer && (await readBody(answer, limit, what, longestAnswer));
         } catch (error) {
           if (error instanceof ImageError) throw error;
-          requirePassing(error, made >= attempts, nameOf(key), HINT);
+          const mayPass = mayReconnect(error, made, performance.now() - begun, retry);
+          requirePassing(error, mayPass, nameOf(key), HINT);
         }
         await retry.wait(retryDelay(made, undefined, retry));
       }

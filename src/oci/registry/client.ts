@@ -8,6 +8,7 @@ import type { RootManifest } from '../resolve.js';
 import type { Descriptor, Digest } from '../resolved-image.js';
 import type { RegistryResponse } from './exchange.js';
 import { connectionError } from './http-errors.js';
+import { paced } from './paced.js';
 import { readBody } from './read-body.js';
 import {
   openSession,
@@ -15,7 +16,7 @@ import {
   type SessionOptions,
   type Verbs,
 } from './registry-session.js';
-import { isTransientError, retryDelay } from './retry.js';
+import { isTransientError, mayReconnect, retryDelay } from './retry.js';
 
 /** One repository of one registry. */
 export interface RegistryClient {
@@ -101,14 +102,16 @@ async function readManifest(
   title: string,
 ): Promise<{ response: RegistryResponse; bytes: Uint8Array }> {
   const { retry, registry } = client.session;
+  const begun = performance.now();
   for (let made = 1; ; made++) {
     const response = await requestManifest(client, 'GET', reference);
     try {
-      const bytes = await readBody(response, MAX_JSON_BYTES, `manifest of ${title}`);
+      const what = `manifest of ${title}`;
+      const bytes = await readBody(response, MAX_JSON_BYTES, what, retry.longestAnswer);
       return { response, bytes };
     } catch (error) {
       if (error instanceof ImageError) throw error;
-      if (made >= retry.attempts || !isTransientError(error))
+      if (!mayReconnect(error, made, performance.now() - begun, retry))
         throw connectionError(error, registry, `${client.verbs.read} ${title}`);
     }
     await retry.wait(retryDelay(made, undefined, retry));
@@ -188,12 +191,14 @@ async function* untilBroken(
   what: string,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, unknown> {
-  const chunks = (response.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  const { slowest } = client.session.retry;
+  const chunks = paced(response.body as AsyncIterable<Buffer>, slowest, what);
   for (;;) {
     let step: IteratorResult<Buffer>;
     try {
       step = await chunks.next();
     } catch (error) {
+      if (error instanceof ImageError) throw error;
       if (!signal.aborted && isTransientError(error)) return error;
       throw connectionError(error, client.session.registry, what);
     }
@@ -214,20 +219,25 @@ async function* blobBytes(
   let response = first;
   let offset = 0;
   let failures = 0;
+  let lost = 0;
   for (let resumptions = 0; ; resumptions++) {
     let skip = offset === 0 ? 0 : surplus(response, offset, what);
     const before = offset;
     const rest = untilBroken(client, response, what, signal);
+    let asked = performance.now();
     let step = await rest.next();
     for (; !step.done; step = await rest.next()) {
       const fresh = step.value.subarray(skip);
       skip -= step.value.length - fresh.length;
       offset += fresh.length;
       if (fresh.length > 0) yield fresh;
+      asked = performance.now();
     }
+    lost += performance.now() - asked;
     if (offset >= size) return;
     failures = offset > before ? 1 : failures + 1;
-    if (failures >= retry.attempts || resumptions >= MAX_RESUMPTIONS)
+    const isOver = lost >= (retry.patience ?? Number.POSITIVE_INFINITY);
+    if (failures >= retry.attempts || isOver || resumptions >= MAX_RESUMPTIONS)
       throw connectionError(step.value, registry, `${what}: ${offset} of ${size} bytes`);
     await retry.wait(retryDelay(failures, undefined, retry));
     response = await requestBlob(client, digest, offset, signal);

@@ -28,6 +28,8 @@ export interface RegistryRequest {
   /** False when the caller repeats requests itself. */
   readonly retry?: boolean;
   readonly signal?: AbortSignal;
+  /** Milliseconds until a server that does not answer counts as gone, where that is not as usual. */
+  readonly silence?: number;
 }
 
 /** An answer; its body has to be read or dumped. */
@@ -44,8 +46,6 @@ export interface RegistryResponse {
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-/** Milliseconds: a registry reads a whole blob again before it answers to its last request. */
-const PUT_MS = 10 * 60_000;
 
 /** Sends one request. */
 export async function exchange(
@@ -56,6 +56,7 @@ export async function exchange(
     headers: Readonly<Record<string, string>>;
     body?: Readable | Uint8Array | string;
     signal?: AbortSignal;
+    silence?: number;
   },
 ): Promise<RegistryResponse> {
   const { statusCode, headers, body } = await send(transport.dispatcher(url), url, {
@@ -63,7 +64,7 @@ export async function exchange(
     headers: { 'user-agent': `wiac/${VERSION}`, ...init.headers },
     ...(init.body === undefined ? {} : { body: init.body }),
     ...(init.signal === undefined ? {} : { signal: init.signal }),
-    ...(init.method === 'PUT' ? { headersTimeout: PUT_MS } : {}),
+    ...(init.silence === undefined ? {} : { headersTimeout: init.silence }),
   });
   return {
     status: statusCode,
@@ -98,6 +99,7 @@ export async function follow(
       headers: { ...request.headers, ...(own ? { authorization } : {}) },
       ...(withBody && request.body ? { body: await request.body() } : {}),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
+      ...(request.silence === undefined ? {} : { silence: request.silence }),
     });
     const location = response.header('location');
     if (!REDIRECTS.has(response.status) || location === undefined) return response;

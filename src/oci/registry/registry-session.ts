@@ -10,8 +10,8 @@ import { connectionError, readRefusal, statusError } from './http-errors.js';
 import { readBody } from './read-body.js';
 import {
   DEFAULT_RETRY,
-  isTransientError,
   isTransientStatus,
+  mayReconnect,
   parseRetryAfter,
   type RetryPolicy,
   retryDelay,
@@ -84,6 +84,7 @@ async function repeat(
   attempt: () => Promise<RegistryResponse>,
 ): Promise<RegistryResponse> {
   const { what, expect, retry = true, passing = [] } = request;
+  const begun = performance.now();
   for (let made = 1; ; made++) {
     const again = retry && made < policy.attempts;
     let retryAfter: number | undefined;
@@ -97,7 +98,9 @@ async function repeat(
       retryAfter = parseRetryAfter(response.header('retry-after'), Date.now());
     } catch (error) {
       if (error instanceof WiacError) throw error;
-      if (!again || !isTransientError(error)) throw connectionError(error, registry, what);
+      const waited = performance.now() - begun;
+      if (!retry || !mayReconnect(error, made, waited, policy))
+        throw connectionError(error, registry, what);
     }
     await policy.wait(retryDelay(made, retryAfter, policy));
   }
@@ -135,7 +138,7 @@ export function openSession(
   const endpoint = getEndpoint(host, config);
   const schemes = schemeFinder(endpoint);
   const mayTrust = (url: URL) => !endpoint.verifyCertificate && url.host === endpoint.address;
-  const transport = openTransport(config, mayTrust, () => certificatesFor(host, config));
+  const transport = openTransport(config, mayTrust, retry, () => certificatesFor(host, config));
   const auth = openAuthenticator({
     registry: host,
     credentials: async () =>

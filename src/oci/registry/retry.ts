@@ -9,6 +9,14 @@ export interface RetryPolicy {
   readonly firstDelay: number;
   /** Milliseconds; the longest pause, whatever the registry asks for. */
   readonly longestDelay: number;
+  /** Milliseconds until a server that sends nothing counts as gone; a minute unless given. */
+  readonly silence?: number;
+  /** Milliseconds: so long after the first attempt a connection that failed is not made again. Undefined: attempts alone count. */
+  readonly patience?: number;
+  /** Milliseconds that a short answer may take as a whole; see readBody. */
+  readonly longestAnswer?: number;
+  /** Bytes a second: blobs that come more slowly are given up; see paced. */
+  readonly slowest?: number;
   /** Waits; replaced in tests. */
   readonly wait: (milliseconds: number) => Promise<void>;
   /** 0 to 1; replaced in tests. */
@@ -66,6 +74,42 @@ export function errorCodes(error: unknown): string[] {
 /** Whether a connection failed in a way that may pass. */
 export function isTransientError(error: unknown): boolean {
   return errorCodes(error).some((code) => TRANSIENT_CODES.has(code));
+}
+
+/**
+ * Whether to connect again after an attempt that failed. Attempts at a server that is silent take a minute each: who
+ * can do without it does not wait for all of them.
+ * @param made attempts so far, from 1
+ * @param waited milliseconds since the first one began
+ */
+export function mayReconnect(
+  error: unknown,
+  made: number,
+  waited: number,
+  { attempts, patience = Number.POSITIVE_INFINITY }: RetryPolicy,
+): boolean {
+  return made < attempts && waited < patience && isTransientError(error);
+}
+
+/** Milliseconds. */
+const SILENCE_MS = 60_000;
+/** Milliseconds: the longest that a server may need for what it was sent. */
+const STORED_MS = 10 * 60_000;
+/** Bytes a millisecond that it reads again at least. */
+const STORED_SPEED = 10_000;
+
+/** Milliseconds until a silent server counts as gone. */
+export function silenceOf({ silence = SILENCE_MS }: Partial<RetryPolicy>): number {
+  return silence;
+}
+
+/**
+ * The same for the answer to a whole blob: a server may read all of it again before.
+ * @param bytes of the blob, where that is known
+ */
+export function silenceAfter(policy: RetryPolicy, bytes = Number.POSITIVE_INFINITY): number {
+  if (policy.patience === undefined) return STORED_MS;
+  return Math.min(STORED_MS, silenceOf(policy) + bytes / STORED_SPEED);
 }
 
 /**

@@ -8,9 +8,9 @@ import type { Certificates } from './certificates.js';
 import { openConnections } from './connections.js';
 import { trustedAuthorities } from './extra-certificates.js';
 import { isExcluded } from './no-proxy.js';
+import { type RetryPolicy, silenceOf } from './retry.js';
 
-/** Milliseconds until a silent registry counts as gone. */
-const SILENCE_MS = 60_000;
+/** Milliseconds. */
 const CONNECT_MS = 20_000;
 
 /** Connections of one client, by where they go. */
@@ -58,11 +58,13 @@ export function proxyFor(url: URL, env: NodeJS.ProcessEnv): string | undefined {
  * Connections for one client. Certificates are verified against the well-known authorities and
  * those of the configuration.
  * @param mayTrust whether the certificate of an `https:` URL need not be valid
+ * @param policy how long a server may be silent
  * @param findCertificates further authorities, and who we are; asked before the first TLS connection
  */
 export function openTransport(
   config: RegistryConfig,
   mayTrust: (url: URL) => boolean,
+  policy: RetryPolicy,
   findCertificates?: () => Certificates,
 ): Transport {
   const dispatchers = new Map<string, Dispatcher>();
@@ -80,7 +82,7 @@ export function openTransport(
     };
     const connect = { timeout: CONNECT_MS, ...tls };
     const proxyTls = ca === undefined ? {} : { ca };
-    return openConnections({ proxy: () => proxy, connect, proxyTls, silence: SILENCE_MS });
+    return openConnections({ proxy: () => proxy, connect, proxyTls, silence: silenceOf(policy) });
   };
   return {
     dispatcher(url) {

@@ -7,7 +7,7 @@ import { openCursor } from './byte-cursor.js';
 import { hasBlob, type RegistryClient } from './client.js';
 import type { RegistryResponse } from './exchange.js';
 import { headerUrl } from './http-errors.js';
-import { isTransientError, isTransientStatus, retryDelay } from './retry.js';
+import { isTransientError, isTransientStatus, retryDelay, silenceAfter } from './retry.js';
 
 /** How blobs are pushed. */
 export interface UploadOptions {
@@ -149,16 +149,18 @@ async function putWhole(
     expect: [201, 202, 204],
     what,
     retry: false,
+    silence: silenceAfter(client.session.retry, size),
   });
   await response.dump();
 }
 
-/** Ends an upload whose bytes are all there. @throws ImageError */
+/** Ends an upload whose bytes are all there. @param size of all of them, where it is known @throws ImageError */
 export async function finish(
   client: RegistryClient,
   upload: Upload,
   digest: Digest,
   what: string,
+  size?: number,
 ): Promise<void> {
   const response = await client.session.request({
     method: 'PUT',
@@ -168,6 +170,7 @@ export async function finish(
     expect: [201, 202, 204],
     what,
     retry: false,
+    silence: silenceAfter(client.session.retry, size),
   });
   await response.dump();
 }
@@ -248,7 +251,7 @@ async function sendPieces(
   } finally {
     await cursor.close();
   }
-  await finish(client, upload, digest, what);
+  await finish(client, upload, digest, what, size);
 }
 
 /**
@@ -271,6 +274,7 @@ export async function uploadBlob(
   if (begun === 'mounted') return 'mounted';
   let upload = begun ?? (await begin(client, what));
   let { chunkBytes } = options;
+  const started = performance.now();
   for (let made = 1; ; made++) {
     try {
       if (chunkBytes === undefined) await putWhole(client, upload, descriptor, open, what);
@@ -280,7 +284,8 @@ export async function uploadBlob(
         });
       return 'uploaded';
     } catch (error) {
-      if (made >= retry.attempts || !mayContinue(error)) throw error;
+      const isOver = performance.now() - started >= (retry.patience ?? Number.POSITIVE_INFINITY);
+      if (made >= retry.attempts || isOver || !mayContinue(error)) throw error;
     }
     await retry.wait(retryDelay(made, undefined, retry));
     // The answer may have been lost, not the blob.
@@ -319,6 +324,7 @@ export async function putManifest(
     expect: [201, 202, 204, 200],
     passing: NOT_SEEN,
     what,
+    silence: silenceAfter(client.session.retry, bytes.length),
   });
   await response.dump();
   const digest = getDigest(bytes);

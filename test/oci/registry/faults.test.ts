@@ -74,6 +74,31 @@ describe('pull', () => {
     await expect(pulled()).rejects.toThrow(`: 0 of ${faulty.bigLayer().descriptor.size} bytes`);
   });
 
+  test('a silent registry is asked once by who has no patience', async () => {
+    const retry = { ...impatient(), silence: 200, patience: 100 };
+    faulty.front.fault = (request) => request.url?.includes('/manifests/') === true;
+    await expect(pulled(retry)).rejects.toThrow(`no connection to registry ${faulty.front.host}`);
+    const asked = faulty.front.log.filter((line) => line.includes('/manifests/'));
+    expect([asked.length, retry.waits]).toEqual([1, []]);
+  });
+
+  test('one that falls silent again and again within a blob is given up as well', async () => {
+    const retry = { ...impatient(), silence: 200, patience: 100 };
+    faulty.front.fault = (request, response) => {
+      if (!faulty.isBigBlob(request)) return false;
+      const { size } = faulty.bigLayer().descriptor;
+      const start = Number(/=(\d+)-/.exec(request.headers.range ?? '=0-')?.[1]);
+      response.writeHead(request.headers.range ? 206 : 200, {
+        'content-length': size - start,
+        'content-range': `bytes ${start}-${size - 1}/${size}`,
+      });
+      response.write(Buffer.alloc(100));
+      return true;
+    };
+    await expect(pulled(retry)).rejects.toThrow(`: 100 of ${faulty.bigLayer().descriptor.size}`);
+    expect(retry.waits).toEqual([]);
+  });
+
   test('a wrong digest is found, and nothing of it is kept', async () => {
     faulty.front.fault = (request, response) => {
       if (!faulty.isBigBlob(request)) return false;
