@@ -195,7 +195,9 @@ describe('a blob that GitHub has removed', () => {
     evict(new Set([list]));
     const before = gha.entries.length;
     const rebuilt = await machine().build(root, from(), to());
-    expect(warnings(rebuilt.events)).toEqual([expect.stringContaining('does not deliver all layers')]);
+    expect(warnings(rebuilt.events)).toEqual([
+      expect.stringContaining('does not deliver all layers'),
+    ]);
     expect(ranSteps(rebuilt.events).length).toBeGreaterThan(0);
     expect(gha.entries.length).toBeGreaterThan(before);
     const found = await machine().build(root, from());

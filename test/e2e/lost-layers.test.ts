@@ -139,20 +139,26 @@ describe.each(places)('%s', (kind, open) => {
     ]);
   });
 
-  test('a layer of other bytes costs its own step, which writes it again', async () => {
-    const { to, from, blob, change } = open(`${name}-other`);
+  test.each([
+    ['of other bytes', (whole: Buffer) => Buffer.from(whole).fill(0, 1000, 2000)],
+    ['that was cut off', (whole: Buffer) => whole.subarray(0, 2000)],
+    ['that is empty', () => Buffer.alloc(0)],
+  ] as const)('a layer %s costs its own step, which writes it again', async (how, damage) => {
+    const { to, from, blob, change } = open(`${name}-${how.replaceAll(' ', '-')}`);
     const project = root();
     const made = await machine().build(project, `--cache-to=${to},mode=max`);
     const [, copied = ''] = written(made.events);
     const whole = blob(copied);
-    change(copied, Buffer.from(whole).fill(0, 1000, 2000));
+    change(copied, damage(whole));
     const text = readFileSync(join(project, 'Dockerfile'), 'utf8');
     writeTree(project, { Dockerfile: `${text}RUN cat /one\n` });
     const flags = [`--cache-from=${from}`, `--cache-to=${to},mode=max`];
     const built = await machine().build(project, ...flags);
-    expect(ranSteps(built.events).sort()).toEqual(['COPY bin /bin', 'RUN cat /one']);
+    // The step that needs the layer may have begun before that was found out.
+    const ran = [...new Set(ranSteps(built.events))];
+    expect(ran.sort()).toEqual(['COPY bin /bin', 'RUN cat /one']);
     expect(warnings(built.events)).toEqual([
-      expect.stringMatching(/does not deliver all layers: .*damaged/),
+      expect.stringMatching(/does not deliver all layers: .*(?:damaged|decompressed)/),
     ]);
     // A registry keeps what it has.
     expect(blob(copied).equals(whole)).toBe(kind !== 'a registry');

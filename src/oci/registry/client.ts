@@ -1,6 +1,6 @@
 /** Pulls from a registry: "Pull" of the OCI distribution-spec 1.1. */
 import { Readable } from 'node:stream';
-import { getDigest, isDigest, verified, verifyBytes } from '../blob-digest.js';
+import { getDigest, isDigest, mismatch, verified, verifyBytes } from '../blob-digest.js';
 import { ImageError } from '../image-error.js';
 import { MANIFEST_MEDIA_TYPES } from '../media-types.js';
 import { MAX_JSON_BYTES } from '../parse-manifest.js';
@@ -245,18 +245,34 @@ async function* blobBytes(
 }
 
 /**
+ * Bytes of a blob as its registry has it. One that was cut off there would look like a connection that breaks, and
+ * the registry like one that is away.
+ */
+function wholeSize(response: RegistryResponse): number | undefined {
+  const length = response.header('content-length');
+  if (response.header('content-encoding') !== undefined || !/^\d+$/.test(length ?? ''))
+    return undefined;
+  return Number(length);
+}
+
+/**
  * Opens a blob. A connection that breaks is resumed; size and digest are verified while it is
  * read, so the stream may fail at its very end.
  * @throws ImageError
  */
 export async function openBlob(client: RegistryClient, descriptor: Descriptor): Promise<Readable> {
   const abort = new AbortController();
+  const reference = `${client.title}@${descriptor.digest}`;
+  const context = { registry: client.session.registry, reference };
   const first = await requestBlob(client, descriptor.digest, 0, abort.signal);
+  const size = wholeSize(first);
+  if (size !== undefined && size !== descriptor.size) {
+    await first.dump();
+    throw mismatch(descriptor, { size }, client.title, context);
+  }
   const bytes = blobBytes(client, descriptor, first, abort.signal);
-  const stream = verified(Readable.from(bytes, { objectMode: false }), descriptor, client.title, {
-    registry: client.session.registry,
-    reference: `${client.title}@${descriptor.digest}`,
-  });
+  const whole = Readable.from(bytes, { objectMode: false });
+  const stream = verified(whole, descriptor, client.title, context);
   stream.once('close', () => abort.abort());
   return stream;
 }

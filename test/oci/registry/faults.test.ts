@@ -64,7 +64,7 @@ describe('pull', () => {
     faulty.front.fault = (request, response) => {
       if (!faulty.isBigBlob(request)) return false;
       response.writeHead(request.headers.range ? 206 : 200, {
-        'content-length': 100,
+        'content-length': faulty.bigLayer().descriptor.size,
         'content-range': 'bytes 0-99/100',
       });
       response.flushHeaders();
