@@ -126,8 +126,27 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
   const key = signKey === undefined ? undefined : readSignKey(signKey, option);
   const title = getTitle(place);
   let found: Promise<Place> | undefined;
+  let isLate = false;
+  const inUse = new Set<{ readonly close: () => Promise<void> }>();
+  const using = <T extends { readonly close: () => Promise<void> }>(opened: T): T => {
+    const close = async () => {
+      inUse.delete(own);
+      await opened.close();
+    };
+    const own = { ...opened, close };
+    inUse.add(own);
+    return own;
+  };
+  const openPlace = async (where: CachePlace): Promise<Place> => {
+    const opened = await cachePlace(where, registry, isLate ? 'write again' : 'write');
+    return {
+      ...opened,
+      source: () => using(opened.source()),
+      sink: () => using(opened.sink()),
+    };
+  };
   const getPlace = (where: CachePlace): Promise<Place> => {
-    found ??= cachePlace(where, registry, 'write');
+    found ??= openPlace(where);
     return found;
   };
   let seen: { readonly day: number; readonly digests: Set<Digest> } | undefined;
@@ -152,7 +171,13 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     const writing = { signKey: key, today, dropped, seen: known };
     // What the place has is read again there: another job may have written it meanwhile.
     if (bounds) {
-      await mergeCache(opened, withMounts(taken), blobs, { ...writing, bounds });
+      try {
+        await mergeCache(opened, withMounts(taken), blobs, { ...writing, bounds });
+      } catch (error) {
+        // At the end of the build it is not waited for as long as while it ran.
+        if (isPlaceTrouble(error)) [found, isLate] = [undefined, true];
+        throw error;
+      }
       noteSeen(store, opened.repository, today, known);
     } else await writeCache(opened.sink(), withMounts([...taken, ...kept]), blobs, key);
     return undefined;
@@ -174,6 +199,9 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
           }
         : undefined,
     write,
+    abandon: async () => {
+      await Promise.all([...inUse].map((opened) => opened.close()));
+    },
   };
 }
 

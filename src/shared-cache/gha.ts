@@ -19,7 +19,7 @@ import type { Descriptor, Digest, ImageSink, OpenBlob } from '../oci/resolved-im
 import { getBlob, putBlob } from './gha-blobs.js';
 import { type GhaService, openGhaService } from './gha-service.js';
 import { type GhaPlace, ghaTitle } from './gha-spec.js';
-import { blobGone, ListTakenError, type Place, patience } from './places.js';
+import { blobGone, ListTakenError, type Place, type PlaceUse, patience } from './places.js';
 
 /** A job that has taken a key sends its blob within this time, or never: it was killed. */
 const POLLS = 5;
@@ -153,11 +153,11 @@ interface TakenKey {
   readonly url: string;
 }
 
-function ghaSink(place: GhaPlace, known: Known, access: Access): ImageSink {
+function ghaSink(place: GhaPlace, known: Known, access: Access, use: PlaceUse): ImageSink {
   const title = ghaTitle(place);
   const deadline = AbortSignal.timeout(place.timeoutMs);
   const service = openGhaService(place, () => deadline, access, {
-    ...patience(DEFAULT_RETRY, 'write'),
+    ...patience(DEFAULT_RETRY, use),
     ...BUSY,
   });
   const hasBlob = async (digest: Digest): Promise<boolean> => {
@@ -213,11 +213,11 @@ function ghaSink(place: GhaPlace, known: Known, access: Access): ImageSink {
 }
 
 /** A cache of GitHub Actions, to be read and written by one command. */
-export function ghaCache(place: GhaPlace, access: Access): Place {
+export function ghaCache(place: GhaPlace, access: Access, use: PlaceUse): Place {
   const known: Known = { read: undefined, written: 0, taken: new Map(), blobs: new Set() };
   return {
     source: () => ghaSource(place, known, access),
-    sink: () => ghaSink(place, known, access),
+    sink: () => ghaSink(place, known, access, use),
     losesBlobs: true,
   };
 }

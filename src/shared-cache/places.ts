@@ -20,9 +20,14 @@ const READ_WAIT = { silence: 30_000, patience: 20_000, longestAnswer: 60_000, sl
 const WRITE_ATTEMPTS = 5;
 /** ms: one that is silent is asked twice. */
 const WRITE_WAIT = { patience: 100_000 };
+/** ms: then it was silent already. */
+const AGAIN_WAIT = { silence: 30_000, patience: 20_000 };
 
-/** What a place is opened for. Who can't write a cache fails: a registry may take seconds to start again. */
-export type PlaceUse = 'read' | 'write';
+/**
+ * What a place is opened for. Who can't write a cache fails: a registry may take seconds to start again. It is written
+ * again when it could not be written before, while the build ran.
+ */
+export type PlaceUse = 'read' | 'write' | 'write again';
 
 /** Opens nothing before it is asked to. What is known of the place is kept from one opening to the next. */
 export interface Place {
@@ -64,9 +69,10 @@ const VERBS = { read: 'read the cache', write: 'write the cache' };
 
 /** How long a place is waited for. */
 export function patience(usual: RetryPolicy, use: PlaceUse): RetryPolicy {
-  return use === 'read'
-    ? { ...usual, ...READ_WAIT, attempts: READ_ATTEMPTS, longestDelay: LONGEST_READ_PAUSE }
-    : { ...usual, ...WRITE_WAIT, attempts: WRITE_ATTEMPTS };
+  if (use === 'read')
+    return { ...usual, ...READ_WAIT, attempts: READ_ATTEMPTS, longestDelay: LONGEST_READ_PAUSE };
+  const wait = use === 'write' ? WRITE_WAIT : AGAIN_WAIT;
+  return { ...usual, ...wait, attempts: WRITE_ATTEMPTS };
 }
 
 async function registryPlace(text: string, access: RegistryOptions, use: PlaceUse): Promise<Place> {
@@ -147,7 +153,7 @@ export async function cachePlace(
     }
     case 'gha': {
       const { ghaCache } = await import('./gha.js');
-      return ghaCache(place, access);
+      return ghaCache(place, access, use);
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Shared caches that are down, damaged, or written by somebody else; and what must not be in one. */
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
@@ -11,7 +12,7 @@ import { freePort, startRegistry } from '../support/registry.js';
 import { describeLayers } from '../support/tree.js';
 import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent } from '../support/wiac.js';
-import { context, dockerfile, ranSteps, tempDir } from '../support/wiac.js';
+import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 const warmMachine = warmMachines();
 
@@ -379,4 +380,17 @@ test('an exported file that is cut off within a member is refused, whatever is l
     );
     expect(exitCode).toBe(11);
   }
+});
+
+test('a build that fails ends, also when the cache that it writes does not answer', async () => {
+  const connections = new Set<Socket>();
+  const silent = createServer((socket) => void connections.add(socket.on('error', () => {})));
+  await new Promise<void>((resume) => silent.listen(0, '127.0.0.1', resume));
+  const { port } = silent.address() as AddressInfo;
+  const root = context({ Dockerfile: dockerfile('RUN sleep 3', 'RUN exit 7') });
+  const to = `--cache-to=type=registry,ref=127.0.0.1:${port}/cache:1,mode=max`;
+  const { exitCode } = await machine().wiac(['build', to, root]);
+  expect([exitCode, connections.size > 0]).toEqual([5, true]);
+  for (const socket of connections) socket.destroy();
+  await new Promise((resume) => silent.close(resume));
 });

@@ -251,6 +251,8 @@ export interface CacheTarget {
    * @throws ImageError
    */
   readonly write: (cache: OutgoingCache, store: Store) => Promise<InlineCache | undefined>;
+  /** Ends its connections, and with them what is being written. */
+  readonly abandon: () => Promise<void>;
 }
 
 /** Snapshots of the cache mounts that the build's steps ask for. */

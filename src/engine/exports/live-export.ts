@@ -37,6 +37,7 @@ export function openLiveExport(
   let ended = false;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
+  const over = new AbortController();
   const write = async (signal: AbortSignal): Promise<void> => {
     if (live.length === 0 || keys.size === written) return;
     written = keys.size;
@@ -58,7 +59,7 @@ export function openLiveExport(
   };
   const begin = (): void => {
     timer = undefined;
-    running = write(getSession().signal).then(() => {
+    running = write(AbortSignal.any([getSession().signal, over.signal])).then(() => {
       if (!ended && keys.size > written) schedule();
     });
   };
@@ -77,8 +78,12 @@ export function openLiveExport(
     },
     end,
     async abandon() {
+      const last = AbortSignal.timeout(LAST_MS);
+      last.addEventListener('abort', () => over.abort(last.reason), { once: true });
       await end();
-      await write(AbortSignal.timeout(LAST_MS));
+      await write(last);
+      // Else the process would live on with what it has given up.
+      await Promise.allSettled(live.map((target) => target.abandon()));
     },
   };
 }

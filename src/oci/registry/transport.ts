@@ -84,8 +84,10 @@ export function openTransport(
     const proxyTls = ca === undefined ? {} : { ca };
     return openConnections({ proxy: () => proxy, connect, proxyTls, silence: silenceOf(policy) });
   };
+  let isClosed = false;
   return {
     dispatcher(url) {
+      if (isClosed) throw new Error('the connections are closed');
       const proxy = proxyFor(url, config.env);
       const key = `${url.protocol} ${mayTrust(url)} ${proxy ?? ''}`;
       const found = dispatchers.get(key) ?? make(url, proxy);
@@ -93,6 +95,7 @@ export function openTransport(
       return found;
     },
     async close() {
+      isClosed = true;
       await Promise.all([...dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
     },
   };
