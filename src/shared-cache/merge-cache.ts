@@ -205,6 +205,12 @@ export async function mergeCache(
       }
       there = await readFound(source, signKey);
     }
+    // Others would have written a list.
+    if (!there.list)
+      throw new ImageError(`the cache ${sink.title} does not keep what is written to it`, {
+        reference: sink.title,
+        hint: 'does it answer itself, or something on the way to it, such as a proxy that wants a login?',
+      });
     throw new ImageError(`the cache ${sink.title} is written by others all the time`, {
       reference: sink.title,
       hint: 'give each branch a cache of its own, and read several with --cache-from',

@@ -1,6 +1,7 @@
 /** Shared caches that are down, damaged, or written by somebody else; and what must not be in one. */
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -393,4 +394,21 @@ test('a build that fails ends, also when the cache that it writes does not answe
   expect([exitCode, connections.size > 0]).toEqual([5, true]);
   for (const socket of connections) socket.destroy();
   await new Promise((resume) => silent.close(resume));
+});
+
+test('a page in the place of each answer, as of a proxy that wants a login: the warning says so', async () => {
+  const portal = createHttpServer((request, response) => {
+    request.resume().once('end', () => response.end('<html>Please log in</html>'));
+  });
+  await new Promise<void>((resume) => portal.listen(0, '127.0.0.1', resume));
+  const { port } = portal.address() as AddressInfo;
+  const place = `type=registry,ref=127.0.0.1:${port}/cache:1,mode=max`;
+  const { events } = await warmMachine().build(
+    threeSteps(),
+    `--cache-to=${place},ignore-error=true`,
+  );
+  const last = warnings(events).at(-1);
+  expect(last).toMatch(/was not written: .* does not keep what is written to it/);
+  portal.closeAllConnections();
+  await new Promise((resume) => portal.close(resume));
 });

@@ -167,6 +167,12 @@ function coordinate(
   const isInHands = async (key: DefinitionKey): Promise<boolean> =>
     (await sender.isRunning(key)) || sender.waits(key);
 
+  const gone = () => new QueueError(`the queue ${address} is gone`);
+
+  /** Of Redis alone: the place of a blob has its own patience, and its own words. */
+  const inTime = <T>(answer: Promise<T>): Promise<T> =>
+    answered(PATIENCE_MS + ANSWER_MS, answer, gone);
+
   /** Joins what runs, takes what was done, or sends it. */
   const begin = async (wanted: WantedStep, ear: StepEar): Promise<Beginning> => {
     const { step } = wanted;
@@ -181,10 +187,10 @@ function coordinate(
       });
     if (times > 0) {
       // What was found the first time was of no use: its layer is gone, or was never what it should be.
-      await redis.del(KEYS.step(key));
-      return { from: await sender.send(wanted), isDone: false };
+      await inTime(redis.del(KEYS.step(key)));
+      return { from: await inTime(sender.send(wanted)), isDone: false };
     }
-    const entries = await redis.xrange(KEYS.step(key), '-', '+');
+    const entries = await inTime(redis.xrange(KEYS.step(key), '-', '+'));
     const { from, last, started } = lastStart(entries.map(readEntry));
     if (
       last?.type === 'done' &&
@@ -195,13 +201,11 @@ function coordinate(
       const { layer } = last.outcome;
       if (!layer || (await ear.hasBlob(layer.blob.digest))) return { from, isDone: true };
     }
-    const runs = started && last !== undefined && !isEnd(last) && (await isInHands(key));
-    if (!runs) return { from: await sender.send(wanted), isDone: false };
-    await sender.want(key);
+    const runs = started && last !== undefined && !isEnd(last) && (await inTime(isInHands(key)));
+    if (!runs) return { from: await inTime(sender.send(wanted)), isDone: false };
+    await inTime(sender.want(key));
     return { from, isDone: false };
   };
-
-  const gone = () => new QueueError(`the queue ${address} is gone`);
 
   /** Sends a step again that is in nobody's hands any more: a worker died, or Redis has lost it. */
   const watch = async (wanted: WantedStep, signal: AbortSignal): Promise<never> => {
@@ -308,10 +312,7 @@ function coordinate(
       aborted.catch(() => {});
       const asked = begin(wanted, ear);
       try {
-        const { from, isDone } = await Promise.race([
-          answered(PATIENCE_MS + ANSWER_MS, asked, gone),
-          aborted,
-        ]);
+        const { from, isDone } = await Promise.race([asked, aborted]);
         const watching = watch(wanted, signal);
         watching.catch(() => {});
         const outcome = await Promise.race([follow(wanted, from, ear, signal), watching, aborted]);
