@@ -374,7 +374,7 @@ describe('what is so in any case, and what is not to be had', () => {
     [['-p', '80:80', '--network=none'], 'no port can be reached'],
     [['--network', 'bridge'], 'Allowed choices are host, none'],
     [['--link', 'db'], 'no other containers'],
-    [['--sysctl', 'net.core.somaxconn=1'], 'does not change'],
+    [['--sysctl', 'net.core.somaxconn=1'], 'changes no settings of the kernel'],
     [['--gpus', 'all'], '--device'],
     [['--pid=host'], 'one of its own'],
     [['--nosuch'], "unknown option '--nosuch'"],
