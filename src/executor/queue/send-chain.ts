@@ -213,8 +213,8 @@ export function openSender(
     const isServed =
       job.worker === undefined || own.some(({ id: worker }) => worker === job.worker);
     const state = await open.getJobState(job.id);
-    if (isServed && state !== 'unknown' && (job.worker === undefined || state !== 'waiting'))
-      return false;
+    const isTaken = state !== 'unknown' && (job.worker === undefined || state !== 'waiting');
+    if (isServed && isTaken) return false;
     // One that runs is locked, and stays.
     const removed = await open.remove(job.id).catch(() => 0);
     return removed > 0;
