@@ -14,7 +14,10 @@ import { type CachePlace, DEFAULT_TAG } from './spec.js';
 const READ_ATTEMPTS = 3;
 /** ms: a place that asks for an hour is asked again much sooner, or done without. */
 const LONGEST_READ_PAUSE = 5000;
-/** A place that does not answer is done without: another attempt would mostly cost the same again. */
+/**
+ * ms, `slowest` in bytes a second. A place that does not answer is done without: another attempt would mostly cost the same
+ * again.
+ */
 const READ_WAIT = { silence: 30_000, patience: 20_000, longestAnswer: 60_000, slowest: 1000 };
 /** As for an image: a place may take seconds to start again. */
 const WRITE_ATTEMPTS = 5;

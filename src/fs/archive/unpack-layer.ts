@@ -82,7 +82,7 @@ function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
     counts.files += 1;
     counts.disk += getDisk(entry);
     counts.bytes += entry.sparse?.realSize ?? entry.size;
-    // Devices may be marks.
+    // In a user namespace a device is a file with an attribute: see device-marks.ts.
     const isDevice = entry.type === 'char' || entry.type === 'block';
     if (entry.xattrs.length > 0 || isDevice) counts.withoutXattrs = false;
     counts.newest = Math.max(counts.newest, entry.mtime.seconds);
