@@ -218,9 +218,10 @@ async function buildAndWrite(
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
   const listeners = openListeners(store, request, options, open, services);
-  const caches = cachesOf(options);
-  const queue = await getQueue(request, options, warn);
+  let queue: Awaited<ReturnType<typeof getQueue>>;
   try {
+    queue = await getQueue(request, options, warn);
+    const caches = cachesOf(options);
     await renewLock(store, request, options, warn);
     const outputs = module?.planOutputs(options);
     const debugging = await getDebugging(options, listeners.progress);

@@ -115,22 +115,25 @@ export async function unpackLayer(
     devices: withoutDevices ? 'leave out' : 'make',
   });
   const { parser, counts } = limitedParser(writer, limits);
-  for await (const chunk of decompressed(source, limits)) {
-    hash.update(chunk);
+  const written = <T>(action: () => T): T => {
     try {
-      parser.write(chunk);
+      return action();
     } catch (error) {
-      writer.abandon();
       throw translate(error);
     }
-  }
+  };
   try {
-    parser.end();
-    const opaque = await writer.finish();
+    for await (const chunk of decompressed(source, limits)) {
+      hash.update(chunk);
+      written(() => parser.write(chunk));
+    }
+    written(() => parser.end());
+    const opaque = await writer.finish().catch((error: unknown) => {
+      throw translate(error);
+    });
     return { diffId: `sha256:${hash.digest('hex')}`, ...counts, opaque };
-  } catch (error) {
-    throw translate(error);
   } finally {
+    // After an error of the source, too.
     writer.abandon();
   }
 }
