@@ -6,7 +6,7 @@ export function openBelow(directory: string): string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
       const path = readlinkSync(`/proc/self/fd/${fd}`);
-      return `${path}/`.startsWith(`${directory}/`) ? [path] : [];
+      return `${path}/`.startsWith(directory.replace(/\/?$/, '/')) ? [path] : [];
     } catch {
       // It was closed between the two calls.
       return [];

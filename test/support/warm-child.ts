@@ -4,23 +4,27 @@ import { commandHere } from './command-here.js';
 import { openBelow } from './open-below.js';
 import type { Answer, Question } from './warm-command.js';
 
+/** Not of disks. */
+const KERNEL = /^\/(dev|proc|sys)\//;
+
 /** How long a stream that was destroyed may take to close its file. */
 const TRIES = 250;
 const PAUSE_MS = 20;
 
-/** What is still open below a directory when streams have had their time. */
-async function leftOpen(directory: string): Promise<string[]> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    if (openBelow(directory).length === 0) return [];
-    await sleep(PAUSE_MS);
-  }
-  return openBelow(directory);
+/** Files and directories of disks that this process began with: its streams. */
+const FIRST = new Set(openBelow('/'));
+
+/** What else is still open when streams have had their time. */
+async function leftOpen(): Promise<string[]> {
+  const find = () => openBelow('/').filter((path) => !FIRST.has(path) && !KERNEL.test(path));
+  for (let tries = 0; tries < TRIES && find().length > 0; tries++) await sleep(PAUSE_MS);
+  return find();
 }
 
-/** @throws when the command has not closed what it opened in its store: a program that lives long would run out */
-async function carryOut({ words, env }: Question): Promise<Answer> {
+/** @throws when the command has not closed what it opened: a program that lives long would run out */
+async function carryOut({ words }: Question): Promise<Answer> {
   const result = await commandHere(...words);
-  const left = env.WIAC_ROOT === undefined ? [] : await leftOpen(env.WIAC_ROOT);
+  const left = await leftOpen();
   if (left.length > 0) throw new Error(`it has ended, and still holds ${left.join(', ')}`);
   return result;
 }
