@@ -13,6 +13,7 @@ import type { LogFormat, LogLevel, WarningLog } from '../ui/log.js';
 import { openLog, showsWarnings } from '../ui/log.js';
 import type { Progress, ProgressMode } from '../ui/progress.js';
 import { githubSettings, progressOpener } from '../ui/progress.js';
+import { abortable } from '../util/abort.js';
 import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import { listenerServices, openListeners } from './build-listeners.js';
@@ -220,7 +221,7 @@ async function buildAndWrite(
   const listeners = openListeners(store, request, options, open, services);
   let queue: Awaited<ReturnType<typeof getQueue>>;
   try {
-    queue = await getQueue(request, options, warn);
+    queue = await abortable(stop.signal, () => getQueue(request, options, warn));
     const caches = cachesOf(options);
     await renewLock(store, request, options, warn);
     const outputs = module?.planOutputs(options);

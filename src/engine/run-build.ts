@@ -30,6 +30,7 @@ import type { ImageRecord, ImageTimes, InlineCache, LayerId } from '../store/rec
 import { settle } from '../store/recovery/durability.js';
 import type { Store } from '../store/store.js';
 import { asStoreError } from '../store/store.js';
+import { abortable } from '../util/abort.js';
 import { UnsupportedError } from '../util/errors.js';
 import { stoppable } from '../util/stoppable.js';
 import type { BuildSession } from './build-session.js';
@@ -186,6 +187,13 @@ function resolveResult(
   );
 }
 
+/** Tells of caches that do not work. What fails because the build is stopped is no news. */
+function warnUntilStopped({ emit, signal }: Pick<BuildSession, 'emit' | 'signal'>) {
+  return (message: string): void => {
+    if (!signal.aborted) emit({ type: 'warning', message });
+  };
+}
+
 /** Writes the caches of --cache-to. @returns what goes into the image itself */
 async function exportCaches(
   session: BuildSession,
@@ -200,9 +208,7 @@ async function exportCaches(
     session.store,
     layers.filter((id) => isKnownLayer(session.store, id)),
   );
-  return exportCache(session, plan, states, cacheTo, (message) =>
-    session.emit({ type: 'warning', message }),
-  );
+  return exportCache(session, plan, states, cacheTo, warnUntilStopped(session));
 }
 
 /** What the steps of one attempt share. */
@@ -217,10 +223,10 @@ async function openSession(
   const { madeNow } = request;
   const scanStore = indexScanStore(store, await createHash64());
   const origins: LayerOrigins = new Map();
-  const warn = (message: string) => emit({ type: 'warning', message });
+  const warn = warnUntilStopped(request);
   const stacks = stackTree();
   const meter = transferMeter(emit);
-  const sharedCache = openSharedCache({ store, origins, warn, meter }, request.cacheFrom);
+  const sharedCache = openSharedCache({ store, origins, warn, meter, signal }, request.cacheFrom);
   return {
     store,
     scanStore,
@@ -312,7 +318,12 @@ async function attempt(
   session.scanStore.flush();
   // If one was removed by hand, this build says so; otherwise the mount of the result would fail.
   requirePresent(store, here, 'this build');
-  const cache = await exportCaches(session, request, states);
+  const cache = await abortable(session.signal, () => exportCaches(session, request, states)).catch(
+    async (error: unknown) => {
+      await caches.release();
+      throw error;
+    },
+  );
   // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
   await settle(
     store,

@@ -12,6 +12,7 @@ import { hasLayer, layerByDiffId } from '../store/layers/find-layers.js';
 import { getDiffId, layerOfDiffId } from '../store/layers/remote-layers.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
+import { abortable } from '../util/abort.js';
 import type { LayerOrigin, LayerOrigins } from './images/needed-layers.js';
 import { addOrigin, usableOrigin } from './images/needed-layers.js';
 import type { KeyedInputs, KnownParent, StepState } from './lookup.js';
@@ -78,6 +79,8 @@ export interface SharedCacheSession {
   readonly origins: LayerOrigins;
   readonly warn: (message: string) => void;
   readonly meter: Meter;
+  /** Nobody waits any more for a cache that does not answer. */
+  readonly signal: AbortSignal;
 }
 
 /** Counts what cache mounts are made from; layers are counted where they are fetched. */
@@ -206,7 +209,7 @@ export function openSharedCache(
   };
   let opened: Promise<OpenCache[]> | undefined;
   const caches = async (): Promise<OpenCache[]> => {
-    opened ??= openAll();
+    opened ??= abortable(session.signal, openAll);
     return (await opened).filter((cache) => cache.isUsable());
   };
   const { store } = session;

@@ -30,8 +30,8 @@ export interface GitRequest {
   readonly environment: NodeJS.ProcessEnv;
   /** Undefined: that of the environment, if any. */
   readonly agent: GitAgent | undefined;
-  /** Ends git. */
-  readonly signal?: AbortSignal;
+  /** Ends git: a server may never answer. */
+  readonly signal: AbortSignal;
   /** Undefined: the command line. */
   readonly location: SourceLocation | undefined;
 }

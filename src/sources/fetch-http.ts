@@ -27,8 +27,8 @@ export interface HttpRequest {
   readonly environment: NodeJS.ProcessEnv;
   /** Told how much has come. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
-  /** Ends the download. */
-  readonly signal?: AbortSignal;
+  /** Ends the download: a server may never answer. */
+  readonly signal: AbortSignal;
   /** Undefined: the command line. */
   readonly location: SourceLocation | undefined;
 }
@@ -41,7 +41,7 @@ function refuse({ source, location }: HttpRequest, reason: string, cause?: unkno
 }
 
 async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
-  const { source, credentials, environment, signal = null } = wanted;
+  const { source, credentials, environment, signal } = wanted;
   const [{ default: undici }, { openConnections }, { proxyFor }, { trustedAuthorities }] =
     await Promise.all([
       import('undici'),
@@ -65,6 +65,7 @@ async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
   try {
     return await undici.fetch(source.url, { headers, dispatcher, signal });
   } catch (error) {
+    signal.throwIfAborted();
     return refuse(wanted, getReason(error), error);
   }
 }
@@ -81,7 +82,7 @@ async function* readBody(wanted: HttpRequest, body: AsyncIterable<Uint8Array>) {
   try {
     yield* body;
   } catch (error) {
-    wanted.signal?.throwIfAborted();
+    wanted.signal.throwIfAborted();
     refuse(
       wanted,
       `the connection failed before the whole file was here: ${getReason(error)}`,
@@ -107,7 +108,7 @@ function trustedTag(headers: Headers): string | undefined {
  * Downloads a file.
  * @param target where to write it
  * @param known what an earlier download left; undefined forces the server to send the file
- * @throws ContextError when the server refuses, or the checksum is another
+ * @throws ContextError when the server refuses, or the checksum is another; the signal's reason
  */
 export async function downloadFile(
   wanted: HttpRequest,

@@ -4,6 +4,7 @@
  * a server (ssh, proxies, certificates, credential helpers, url.insteadOf) stays as it is set.
  */
 import type { Credentials } from '../plan/git-url.js';
+import { atExit } from '../util/at-exit.js';
 
 type Setting = readonly [name: string, value: string];
 
@@ -109,6 +110,34 @@ async function noFilters(run: Git, directory: string): Promise<Setting[]> {
   ]);
 }
 
+/**
+ * Waits for a leader of a process group. A signal ends them all: git speaks to a server through processes of its own,
+ * which would go on, and keep its output open.
+ * @throws the signal's reason
+ */
+async function endingWith<T>(
+  signal: AbortSignal | undefined,
+  leader: number | undefined,
+  ended: Promise<T>,
+): Promise<T> {
+  const end = (): void => {
+    try {
+      if (leader !== undefined) process.kill(-leader, 'SIGTERM');
+    } catch {
+      // They ended by themselves.
+    }
+  };
+  const forget = atExit(end);
+  if (signal?.aborted) end();
+  signal?.addEventListener('abort', end);
+  const result = await ended.finally(() => {
+    signal?.removeEventListener('abort', end);
+    forget();
+  });
+  signal?.throwIfAborted();
+  return result;
+}
+
 /** @param directory the settings that count in there may name filters */
 async function gitWith(
   env: Readonly<Record<string, string>>,
@@ -122,14 +151,15 @@ async function gitWith(
     async (cwd, ...args) => {
       // The same modes for everybody.
       const script = 'umask 022 && exec git "$@"';
-      const result = await execa('sh', ['-c', script, 'git', ...args], {
+      const child = execa('sh', ['-c', script, 'git', ...args], {
         cwd,
         reject: false,
         env: { ...env, ...asVariables(all) },
         extendEnv: false,
         stdin: 'ignore',
-        ...(signal && { cancelSignal: signal }),
+        detached: true,
       });
+      const result = await endingWith(signal, child.pid, child);
       const { exitCode, stdout, stderr, shortMessage } = result;
       return { exitCode, stdout, stderr, shortMessage };
     };
@@ -142,7 +172,7 @@ export function safeGit(
   environment: NodeJS.ProcessEnv,
   url: string,
   credentials: Credentials | undefined,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Git> {
   const settings = credentials === undefined ? [] : credentialSettings(url);
   return gitWith(environmentFor(environment, credentials), settings, '/', signal);

@@ -19,6 +19,8 @@ export interface LiveExport {
   readonly end: () => Promise<void>;
   /** The build has failed, or is stopped: writes what was finished. Never fails. */
   readonly abandon: () => Promise<void>;
+  /** Gives up what still waits for a place: the process would live on with it. Never fails. */
+  readonly release: () => Promise<void>;
 }
 
 /**
@@ -71,6 +73,9 @@ export function openLiveExport(
     clearTimeout(timer);
     await running;
   };
+  const release = async (): Promise<void> => {
+    await Promise.allSettled(targets.map((target) => target.abandon()));
+  };
   return {
     add(step, key) {
       keys.set(step, key);
@@ -82,8 +87,8 @@ export function openLiveExport(
       last.addEventListener('abort', () => over.abort(last.reason), { once: true });
       await end();
       await write(last);
-      // Else the process would live on with what it has given up.
-      await Promise.allSettled(live.map((target) => target.abandon()));
+      await release();
     },
+    release,
   };
 }

@@ -25,11 +25,12 @@ async function fetchedFile(
   source: HttpSource,
   file: string,
   identity: string,
-  { credentials, onBytes }: Pick<ExecutionIo, 'credentials' | 'onBytes'>,
+  { credentials, signal, onBytes }: Pick<ExecutionIo, 'credentials' | 'signal' | 'onBytes'>,
 ): Promise<DownloadRecord> {
   const known = findDownload(store, source.url);
   if (existsSync(file) && known?.digest === identity) return known;
-  const request = { source, credentials, limits: store.limits, environment, location, onBytes };
+  const { limits } = store;
+  const request = { source, credentials, limits, environment, signal, location, onBytes };
   const download = await downloadFile(request, file, undefined);
   if (download.digest !== identity) {
     if (locked)
@@ -49,21 +50,21 @@ async function fetchedFile(
 /**
  * Puts the content into the draft.
  * @param identity the commit of a repository, or the digest of a file
- * @throws ContextError
+ * @throws ContextError; the signal's reason
  */
 export async function executeFetch(
   machine: LocalMachine,
   draft: Draft,
   step: FetchStep,
   identity: string,
-  io: Pick<ExecutionIo, 'credentials' | 'onBytes' | 'sshAgent'>,
+  io: Pick<ExecutionIo, 'credentials' | 'signal' | 'onBytes' | 'sshAgent'>,
 ): Promise<void> {
   const { source, location, id } = step;
   if (source.type === 'git') {
-    const { credentials } = io;
+    const { credentials, signal } = io;
     const { environment } = machine;
     const agent = gitAgent(io.sshAgent, () => draft.path);
-    const request = { source, credentials, environment, agent, location };
+    const request = { source, credentials, environment, agent, signal, location };
     await checkOut(request, identity, draft.path, draft.diff).catch((error: unknown) => {
       if (!step.locked || !(error instanceof ContextError)) throw error;
       throw new LockError(
