@@ -97,6 +97,7 @@ const compressed = (content) => gzipSync(content, { level: 9 });
  * @param complete gives the script for a shell
  * @param to where the package is written
  * @param seconds SOURCE_DATE_EPOCH: the time of all files
+ * @param level zstd's
  */
 export async function makeDebian({
   architecture,
@@ -107,6 +108,7 @@ export async function makeDebian({
   version,
   to,
   seconds,
+  level,
 }) {
   const work = mkdtempSync(join(CACHE, 'debian-'));
   try {
@@ -142,7 +144,7 @@ export async function makeDebian({
     await writeSums(root);
     settle(root, seconds);
     // In one thread, so that the bytes do not depend on the number of processors.
-    const flags = ['--root-owner-group', '-Zzstd', '-z10', '--threads-max=1'];
+    const flags = ['--root-owner-group', '-Zzstd', `-z${level}`, '--threads-max=1'];
     await execa('dpkg-deb', [...flags, '--build', root, to], {
       env: { SOURCE_DATE_EPOCH: String(seconds) },
     });

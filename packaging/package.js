@@ -1,6 +1,7 @@
 // npm run package [x64] [arm64]: what users install, in packages/ or in the directory of --to. SOURCE_DATE_EPOCH is
 // the time of the files, and the last commit's otherwise. --without-compiled-code makes executables that start slower,
-// in seconds also for a processor that has to be emulated.
+// in seconds also for a processor that has to be emulated. --level is how hard zstd works on Debian packages: tests, which
+// make several, save 7 s each with 1.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -16,9 +17,10 @@ const { values, positionals } = parseArgs({
   options: {
     to: { type: 'string', default: 'packages' },
     'without-compiled-code': { type: 'boolean', default: false },
+    level: { type: 'string', default: '10' },
   },
 });
-const { to: TO, 'without-compiled-code': isSlow } = values;
+const { to: TO, 'without-compiled-code': isSlow, level } = values;
 const unknown = positionals.filter((word) => !ARCHITECTURES.includes(word));
 if (unknown.length > 0) throw new Error(`${unknown}: it is one of ${ARCHITECTURES}`);
 const architectures = positionals.length > 0 ? positionals : ARCHITECTURES;
@@ -49,6 +51,7 @@ async function makeFor(architecture, seconds) {
     version,
     to: join(TO, `wiac_${version}_${DEBIAN_NAMES[architecture]}.deb`),
     seconds,
+    level,
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import { DockerfileError, type SourceLocation } from '../util/errors.js';
 import { compileGlob, replaceMatches, trimPrefix, trimSuffix } from './glob.js';
-import { isSpace } from './space.js';
+import { SPACE } from './space.js';
 
 export interface ExpandOptions {
   /** Value of a variable, undefined when it is not set. */
@@ -91,12 +91,11 @@ function wordCollector() {
       word += text;
     },
     split(text: string): void {
-      for (let at = 0; at < text.length; ) {
-        const start = at;
-        while (at < text.length && !isSpace(text.charAt(at))) at++;
-        word += text.slice(start, at);
-        if (at < text.length) flush();
-        at++;
+      const [first = '', ...others] = text.split(SPACE);
+      word += first;
+      for (const other of others) {
+        flush();
+        word = other;
       }
     },
     finish(): readonly string[] {

@@ -2,7 +2,7 @@
  * Whitespace as the Dockerfile's reference implementation (written in Go) sees it. JavaScript's
  * `\s` differs: it lacks U+0085 and adds U+FEFF.
  */
-const SPACE = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+export const SPACE = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
 
 /** True when `ch` (one UTF-16 unit) is white space (Go: unicode.IsSpace). */
 export function isSpace(ch: string): boolean {

@@ -106,7 +106,9 @@ export function exposedPorts(
   values: readonly string[],
   location: Instruction['location'],
 ): string[] {
-  return values.flatMap((value) => {
+  // A line may name 65,535 of them: strings that are added here, and copied nowhere.
+  const found: string[] = [];
+  for (const value of values) {
     const [, address, hostPorts, ports = '', protocol = 'tcp'] = PORTS.exec(value) ?? [];
     const range = ports === '' ? undefined : portRange(ports);
     const name = protocol.toLowerCase();
@@ -117,8 +119,9 @@ export function exposedPorts(
         hint: 'write a port or a range with an optional protocol: 80, 8000-8010/udp',
       });
     }
-    return Array.from({ length: count }, (_, index) => `${range[0] + index}/${name}`);
-  });
+    for (let port = range[0]; port <= range[1]; port++) found.push(`${port}/${name}`);
+  }
+  return found;
 }
 
 /** @throws DockerfileError for a path that is empty after expansion */

@@ -71,13 +71,16 @@ export function changedFields(fields: ConfigFields, change: ConfigChange): Confi
   ) as unknown as ConfigFields;
 }
 
+/** What a config has for each port and volume. */
+const NOTHING: Record<string, never> = Object.freeze({});
+
 /** Applies a change. */
 export function applyChange(config: StageConfig, change: ConfigChange): void {
   if (change.fields) config.fields = changedFields(config.fields, change);
   for (const [name, value] of change.env ?? []) config.env.set(name, value);
   for (const [name, value] of change.labels ?? []) config.labels.set(name, value);
-  for (const port of change.ports ?? []) config.ports.set(port, {});
-  for (const volume of change.volumes ?? []) config.volumes.set(volume, {});
+  for (const port of change.ports ?? []) config.ports.set(port, NOTHING);
+  for (const volume of change.volumes ?? []) config.volumes.set(volume, NOTHING);
   if (change.trigger !== undefined) config.triggers.push(change.trigger);
 }
 

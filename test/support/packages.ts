@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { execa } from 'execa';
 
-/** Makes packages. @param to is created @param words processors and flags @returns `to` */
+/** Makes packages; those for Debian are larger than the real ones. @param to is created @param words processors and flags @returns `to` */
 export async function makePackages(to: string, ...words: readonly string[]): Promise<string> {
   const env = { SOURCE_DATE_EPOCH: '1700000000' };
-  await execa(process.execPath, ['packaging/package.js', `--to=${to}`, ...words], { env });
+  await execa(process.execPath, ['packaging/package.js', `--to=${to}`, '--level=1', ...words], {
+    env,
+  });
   return to;
 }
 
