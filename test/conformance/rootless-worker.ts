@@ -3,13 +3,16 @@
  * than many a case: `node rootless-worker.js DIRECTORY LAYOUT`. Takes {names} as a message, and answers each with
  * a message of what came out.
  */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandHere } from '../support/command-here.js';
 import { pickConfig, prepareContext, readCase } from './cases.js';
 import { describeFiles, withMounted } from './describe.js';
 import type { Outcome } from './rootless-messages.js';
 import { BASE, VERIFY } from './rootless-messages.js';
+
+/** The name of the last image. */
+const MADE = 'made';
 
 const [directory = '', layout = ''] = process.argv.slice(2);
 
@@ -26,10 +29,10 @@ async function inspect(lowerdirs: string, image: string) {
 }
 
 async function build(context: string, flags: readonly string[]) {
-  const iid = join(directory, 'iid');
-  const outcome = await commandHere('build', '-q', '--iidfile', iid, ...flags, context);
+  // By its id, an image would be looked for among those of all cases.
+  const outcome = await commandHere('build', '-q', '-t', MADE, ...flags, context);
   if (outcome.exitCode !== 0) return outcome;
-  return { ...outcome, made: await inspect(outcome.stdout.trim(), readFileSync(iid, 'utf8')) };
+  return { ...outcome, made: await inspect(outcome.stdout.trim(), MADE) };
 }
 
 async function buildCase(name: string) {
