@@ -19,7 +19,12 @@ export default {
   testEnvironmentOptions: { globalsCleanup: 'off' },
   testMatch,
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    // Most files load it, and its 130 modules take as long as Jest itself does for a small file. The set-up
+    // bundles it, as users get it; pure tests have no set-up.
+    ...(tier === 'pure' ? {} : { '^execa$': '<rootDir>/dist-checkpoints/execa.cjs' }),
+  },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

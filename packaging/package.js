@@ -1,6 +1,7 @@
 // npm run package [x64] [arm64]: what users install, in packages/ or in the directory of --to. SOURCE_DATE_EPOCH is
 // the time of the files, and the last commit's otherwise. --without-compiled-code makes executables that start slower,
-// in seconds also for a processor that has to be emulated. --level is how hard zstd works on Debian packages: tests, which
+// in seconds also for a processor that has to be emulated. --without-archive leaves npm's archive out, which is
+// the same for all processors. --level is how hard zstd works on Debian packages: tests, which
 // make several, save 7 s each with 1.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,10 +18,16 @@ const { values, positionals } = parseArgs({
   options: {
     to: { type: 'string', default: 'packages' },
     'without-compiled-code': { type: 'boolean', default: false },
+    'without-archive': { type: 'boolean', default: false },
     level: { type: 'string', default: '10' },
   },
 });
-const { to: TO, 'without-compiled-code': isSlow, level } = values;
+const {
+  to: TO,
+  'without-compiled-code': isSlow,
+  'without-archive': isWithoutArchive,
+  level,
+} = values;
 const unknown = positionals.filter((word) => !ARCHITECTURES.includes(word));
 if (unknown.length > 0) throw new Error(`${unknown}: it is one of ${ARCHITECTURES}`);
 const architectures = positionals.length > 0 ? positionals : ARCHITECTURES;
@@ -58,7 +65,8 @@ async function makeFor(architecture, seconds) {
 rmSync(TO, { recursive: true, force: true });
 mkdirSync(TO, { recursive: true });
 const seconds = await sourceDate();
-await execa('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', resolve(TO)]);
+if (!isWithoutArchive)
+  await execa('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', resolve(TO)]);
 await Promise.all(architectures.map((architecture) => makeFor(architecture, seconds)));
 const sums = readdirSync(TO)
   .sort()

@@ -166,7 +166,8 @@ test(
       other === 'arm64'
         ? ['qemu-aarch64', 'aarch64-linux-gnu']
         : ['qemu-x86_64', 'x86_64-linux-gnu'];
-    const to = await makePackages(join(tempDir(), 'other'), other, '--without-compiled-code');
+    const flags = ['--without-compiled-code', '--without-archive'];
+    const to = await makePackages(join(tempDir(), 'other'), other, ...flags);
     const program = join(to, `wiac-${other}`);
     const machine = other === 'arm64' ? 183 : 62;
     expect(readElf(program)?.machine).toBe(machine);
