@@ -37,6 +37,7 @@ export default {
         globalSetup: '<rootDir>/test/support/global-setup.js',
         globalTeardown: '<rootDir>/test/support/global-teardown.js',
       }),
+  setupFilesAfterEnv: ['<rootDir>/test/support/equal-bytes.js'],
   testTimeout: 120_000,
   testSequencer: '<rootDir>/test/support/sequencer.js',
   // Two more than the CI machine has cores: tests also wait for disks, servers and signals, and with three files at once a

@@ -71,7 +71,7 @@ describe.each(['gzip', 'zstd', 'none'] as const)('%s', (kind) => {
 
 test('levels make a difference, and zstd takes those of --ultra', async () => {
   const size = async (kind: 'gzip' | 'zstd', level: number) =>
-    (await buffer(compress(inPieces(TEXT), kind, { level }).chunks)).length;
+    (await buffer(compress(inPieces(TEXT.subarray(0, 1 << 20)), kind, { level }).chunks)).length;
   expect(await size('gzip', 9)).toBeLessThan(await size('gzip', 1));
   expect(await size('zstd', 20)).toBeLessThan(await size('zstd', 1));
 });
