@@ -2,6 +2,8 @@
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { accessList } from '../support/access-list.js';
 import { getMachine, MODES, ORDINARY_UID, stepOutput, wiacAs } from '../support/rootless.js';
 import { context, dockerfile, tempDir } from '../support/wiac.js';
 
@@ -56,6 +58,38 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     const history = await wiacAs(made, ['history', 'squashed']);
     expect(history.stdout.trim().split('\n').length).toBeGreaterThan(3);
   });
+});
+
+test('access control lists of the context: who is not in the user namespace is left out', async () => {
+  const made = getMachine('ordinary');
+  const root = context({
+    Dockerfile: dockerfile('COPY file /', 'RUN stat -c %a /file'),
+    file: 'x',
+  });
+  chmodSync(root, 0o755);
+  const anyone = 0xff_ff_ff_ff;
+  const list = (...ids: readonly number[]) =>
+    accessList(
+      [1, 6, anyone],
+      ...ids.map((id) => [2, 4, id] as const),
+      ...([
+        [4, 4, anyone],
+        [16, 6, anyone],
+        [32, 4, anyone],
+      ] as const),
+    );
+  const value = `0x${list(ORDINARY_UID, ORDINARY_UID + 1).toString('hex')}`;
+  await execa('setfattr', ['-n', 'system.posix_acl_access', '-v', value, join(root, 'file')]);
+  expect(await stepOutput(made, root, [])).toEqual(['664']);
+  const archive = join(made.tmp, 'archive.tar');
+  const built = await wiacAs(made, ['build', '-o', `type=tar,dest=${archive}`, root]);
+  expect(built).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('CACHED COPY') });
+  const name = Buffer.from('SCHILY.xattr.system.posix_acl_access=');
+  expect(readFileSync(archive).includes(Buffer.concat([name, list(0), Buffer.from('\n')]))).toBe(
+    true,
+  );
+  const plan = await wiacAs(made, ['plan', root]);
+  expect(plan.stdout).not.toContain('miss');
 });
 
 test('limits above those of the user are for root', async () => {

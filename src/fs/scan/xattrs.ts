@@ -4,6 +4,7 @@ import { readListedXattrs } from '../../native/read-xattrs.js';
 import type { ByteString } from '../../util/byte-string.js';
 import { fromBytes, toByteString } from '../../util/byte-string.js';
 import type { NameForm } from '../directory.js';
+import { withoutStrangers } from './access-list.js';
 import { byRoot } from './by-root.js';
 import type { Place } from './file-source.js';
 import type { Xattrs } from './tree.js';
@@ -17,7 +18,10 @@ const HOST_ONLY = /^security\.selinux$/;
 export function keptXattrs(xattrs: RawXattrs, names: NameForm): Xattrs {
   const read = names === 'text' ? fromBytes : (name: Buffer) => name.toString('latin1');
   return xattrs
-    .map(([name, value]) => [read(name), value.toString('hex')] as const)
+    .map(([name, value]) => {
+      const text = read(name);
+      return [text, withoutStrangers(text, value).toString('hex')] as const;
+    })
     .filter(([name]) => !OVERLAY.test(name) && !HOST_ONLY.test(name))
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
