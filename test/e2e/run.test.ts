@@ -1,5 +1,5 @@
 /** `wiac run`: programs in directories and in named builds. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -121,6 +121,20 @@ describe('the config of a named build', () => {
     const layer = join(tempDir(), 'layer');
     await wiac(['run', '--layer', layer, 'app', '/bin/touch', '/file']);
     expect(existsSync(join(layer, 'diff/file'))).toBe(true);
+  });
+
+  test('nobody else gets at setuid files that the program leaves: what wiac makes is closed to them', async () => {
+    const { wiac } = await builtImage();
+    const [parent, own] = [join(tempDir(), 'new'), tempDir()];
+    chmodSync(own, 0o755);
+    const script = 'cp /bin/sh /sh && chmod 4755 /sh';
+    for (const layer of [join(parent, 'layer'), own])
+      expect(await wiac(['run', '--layer', layer, 'app', '/bin/sh', '-c', script])).toMatchObject({
+        exitCode: 0,
+      });
+    expect(statSync(join(parent, 'layer/diff/sh')).mode & 0o7777).toBe(0o4755);
+    const modes = [parent, join(parent, 'layer'), own].map((path) => statSync(path).mode & 0o777);
+    expect(modes).toEqual([0o755, 0o700, 0o755]);
   });
 
   test('an image without a command says what to do', async () => {

@@ -3,7 +3,7 @@
  * for overlayfs, and `merged`, where a running container sees its root.
  */
 import { readdirSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import { getMessage } from '../../oci/image-error.js';
 import { UsageError } from '../../util/errors.js';
@@ -24,15 +24,25 @@ export interface LayerDirectory {
 /** What overlayfs leaves in the work directory of the article's script. */
 const OF_THE_SCRIPT = ['work', 'index'];
 
+/**
+ * A program in the container leaves setuid files of root's, which outside is the user who runs wiac: nobody else may get at
+ * them, as in the store.
+ */
+const FOR_OWNER_ALONE = 0o700;
+
 export function getParts(layer: string): LayerDirectory {
   const [diff, work, merged] = ['diff', 'work', 'merged'].map((name) => join(layer, name));
   return { diff, work, merged } as LayerDirectory;
 }
 
-/** Makes a directory unless it is there. @throws UsageError when it can't be made */
-export function makeLayerDirectory(path: string): void {
+/**
+ * Makes a directory unless it is there, and those above it.
+ * @param mode of all that are made
+ * @throws UsageError when it can't be made
+ */
+export function makeLayerDirectory(path: string, mode = 0o777): void {
   try {
-    makeDirectories(path);
+    makeDirectories(path, mode);
   } catch (cause) {
     throw new UsageError(`the layer directory ${path} can't be made: ${getMessage(cause)}`, {
       cause,
@@ -82,7 +92,9 @@ export function openContainerLayer(layer: string, lower: readonly string[]): Ope
     throw new UsageError(`${diff} is not a directory`, { hint: 'name another layer' });
   requireApart(diff, lower);
   const names = namesOfWork(work);
-  for (const path of [layer, work, merged]) makeLayerDirectory(path);
+  makeLayerDirectory(dirname(layer));
+  makeLayerDirectory(layer, FOR_OWNER_ALONE);
+  for (const path of [work, merged]) makeLayerDirectory(path);
   for (const name of abandonedNames(names)) removeTree(join(work, name));
   const own = join(work, processName());
   return { diff, work: own, close: () => removeTree(own) };
