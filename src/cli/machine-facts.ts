@@ -24,6 +24,8 @@ import { storePaths, storeRoot } from '../store/paths.js';
 import { requireOwnParts } from '../store/require-own-parts.js';
 import { requireOwnPlace } from '../store/require-own-place.js';
 import { FORMAT_VERSION } from '../store/store.js';
+import { readFreeRange } from '../util/free-range.js';
+import { hasNoNewPrivileges } from '../util/no-new-privileges.js';
 import { withoutUser } from '../util/redact.js';
 import { selfCommand } from '../util/self-command.js';
 
@@ -186,7 +188,9 @@ export async function machineFacts(env: NodeJS.ProcessEnv): Promise<MachineFacts
       subuid: hasRange('/etc/subuid', name, uid),
       subgid: hasRange('/etc/subgid', name, uid),
       uidmap: programs.newuidmap ?? false,
+      free: readFreeRange(),
     },
+    noNewPrivileges: hasNoNewPrivileges(),
     controlGroups: controlGroups(),
     programs,
     foreign: ARCHITECTURES.filter(

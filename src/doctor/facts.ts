@@ -20,7 +20,15 @@ export interface MachineFacts {
   /** Of users other than root: a user namespace with one user. */
   readonly userNamespace: Trial;
   /** Has the user ranges in /etc/subuid and /etc/subgid, and newuidmap(1) to use them? */
-  readonly ranges: { readonly subuid: boolean; readonly subgid: boolean; readonly uidmap: boolean };
+  readonly ranges: {
+    readonly subuid: boolean;
+    readonly subgid: boolean;
+    readonly uidmap: boolean;
+    /** One that nobody has yet. */
+    readonly free: string;
+  };
+  /** No program that this one starts may gain rights, as newuidmap(1) has to: PR_SET_NO_NEW_PRIVS. */
+  readonly noNewPrivileges: boolean;
   /** The version of control groups in which wiac may make one for processes; undefined: in none. */
   readonly controlGroups: 1 | 2 | undefined;
   /** Which programs are there. */

@@ -1,4 +1,6 @@
 /** What facts about a machine mean for wiac, and what mends what is missing. Pure. */
+import { addRange } from '../util/free-range.js';
+import { NO_NEW_PRIVILEGES } from '../util/no-new-privileges.js';
 import type { MachineFacts, Trial } from './facts.js';
 
 /** `missing`: something does not work. `note`: something that not everybody needs. */
@@ -63,13 +65,16 @@ const kernel: Judge = ({ kernel: release, missingCalls }) => {
 const helper: Judge = ({ helper: trial }) =>
   tried('wiac-sys', trial, 'is there', 'in a clone: npm run build; else install wiac again');
 
-const overlay: Judge = ({ overlay: trial, store }) =>
-  tried(
-    'overlayfs',
-    trial,
-    'can be mounted where the store is',
-    `modprobe overlay; if that is no help, a store elsewhere: WIAC_ROOT=DIR (not ${store.root})`,
-  );
+/** What unshare(1) says of a container that may not mount. */
+const MAY_NOT_MOUNT = /^unshare: .*Operation not permitted/;
+
+const overlay: Judge = ({ overlay: trial, store, user }) => {
+  const mend =
+    user.uid === 0 && !trial.works && MAY_NOT_MOUNT.test(trial.why)
+      ? 'in a container: give it --cap-add SYS_ADMIN, or --privileged'
+      : `modprobe overlay; if that is no help, a store elsewhere: WIAC_ROOT=DIR (not ${store.root})`;
+  return tried('overlayfs', trial, 'can be mounted where the store is', mend);
+};
 
 const userNamespace: Judge = ({ user, userNamespace: trial }) => {
   if (user.uid === 0) return undefined;
@@ -78,7 +83,7 @@ const userNamespace: Judge = ({ user, userNamespace: trial }) => {
   return tried('user namespaces', trial, 'this user may make one', mend);
 };
 
-const ranges: Judge = ({ user, ranges: { subuid, subgid, uidmap } }) => {
+const ranges: Judge = ({ user, ranges: { subuid, subgid, uidmap, free }, noNewPrivileges }) => {
   if (user.uid === 0) return undefined;
   const name = 'users';
   if (!uidmap)
@@ -86,10 +91,12 @@ const ranges: Judge = ({ user, ranges: { subuid, subgid, uidmap } }) => {
       ...{ name, state: 'missing', text: 'newuidmap is missing: nobody but root in a container' },
       mend: 'apt-get install uidmap',
     };
+  if (subuid && subgid && noNewPrivileges)
+    return { name, state: 'missing', text: NO_NEW_PRIVILEGES.text, mend: NO_NEW_PRIVILEGES.hint };
   if (subuid && subgid) return ok(name, 'ranges in /etc/subuid and /etc/subgid');
   return {
     ...{ name, state: 'missing', text: 'no ranges of users: nobody but root in a container' },
-    mend: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user.name}`,
+    mend: addRange(free, user.name),
   };
 };
 

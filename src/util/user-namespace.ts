@@ -3,13 +3,6 @@ import { readFileSync } from 'node:fs';
 
 let known: boolean | undefined;
 let setsGroups: boolean | undefined;
-/** What gives a user namespace more users. */
-export const RANGES_HINT =
-  'give your user ranges in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER), or run wiac as root';
-
-/** For files that belong to others. */
-export const STRANGERS_HINT = `a file of it belongs to somebody who is not in your user namespace: ${RANGES_HINT}`;
-
 /** A row of /proc/self/uid_map or gid_map. */
 interface Range {
   /** First number in the namespace. */

@@ -163,6 +163,8 @@ const REASONS: readonly Reason[] = [
       'util/proc-mount.ts': 'existsSync readlinkSync',
       'util/environment-bytes.ts': 'readFileSync',
       'util/process-name.ts': 'readdirSync readFileSync readlinkSync',
+      'util/free-range.ts': 'readFileSync',
+      'util/no-new-privileges.ts': 'readFileSync',
       'util/user-namespace.ts': 'readFileSync',
     },
   },

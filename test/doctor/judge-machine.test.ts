@@ -7,6 +7,8 @@ import { formatFindings } from '../../src/ui/doctor-text.js';
 const works = { works: true } as const;
 const fails = (why: string) => ({ works: false, why }) as const;
 
+const RANGES = { subuid: true, subgid: true, uidmap: true, free: '165536-231071' };
+
 const HEALTHY: MachineFacts = {
   kernel: '6.1.0-18-amd64',
   node: 'v20.15.0',
@@ -15,7 +17,8 @@ const HEALTHY: MachineFacts = {
   missingCalls: [],
   overlay: works,
   userNamespace: works,
-  ranges: { subuid: true, subgid: true, uidmap: true },
+  ranges: RANGES,
+  noNewPrivileges: false,
   controlGroups: 2,
   programs: { pasta: true, git: true, zstd: true },
   foreign: ['arm64'],
@@ -59,15 +62,29 @@ describe('what is missing, and what mends it', () => {
       /unknown/,
       /modprobe overlay/,
     ],
+    [
+      ...([
+        'overlayfs',
+        {
+          user: { uid: 0, name: 'root' },
+          overlay: fails('unshare: unshare failed: Operation not permitted'),
+        },
+      ] as const),
+      ...(['missing', /unshare/, /in a container: .*SYS_ADMIN/] as const),
+    ],
     ['user namespaces', { userNamespace: fails('no') }, 'missing', /^no$/, /sysctl -w user\.max/],
     [
-      ...(['users', { ranges: { subuid: true, subgid: false, uidmap: true } }, 'missing'] as const),
-      ...([/no ranges/, /usermod --add-subuids .* joe$/] as const),
+      ...(['users', { ranges: { ...RANGES, subgid: false } }, 'missing'] as const),
+      ...([
+        /no ranges/,
+        /^usermod --add-subuids 165536-231071 --add-subgids 165536-231071 joe$/,
+      ] as const),
     ],
     [
-      ...(['users', { ranges: { subuid: true, subgid: true, uidmap: false } }, 'missing'] as const),
+      ...(['users', { ranges: { ...RANGES, uidmap: false } }, 'missing'] as const),
       ...([/newuidmap/, /apt-get install uidmap/] as const),
     ],
+    ['users', { noNewPrivileges: true }, 'missing', /no_new_privs/, /NoNewPrivileges=/],
     ['limits', { controlGroups: undefined }, 'note', /--pids-limit/, /systemd-run/],
     ['store', store({ writable: fails('EROFS') }), 'missing', /EROFS/, /WIAC_ROOT=DIR/],
     ['store', store({ type: 0x6969 }), 'missing', /NFS/, /a disk of this machine/],

@@ -1,10 +1,10 @@
-/** An ordinary user of a machine that refuses user namespaces is told so, at once. */
+/** A machine that refuses user namespaces, or what is done in them, says so at once. */
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { ordinaryUser } from '../support/rootless.js';
-import { processesWith, tempDir, WIAC, writeTree } from '../support/wiac.js';
+import { context, dockerfile, processesWith, tempDir, WIAC, writeTree } from '../support/wiac.js';
 
 /**
  * In a namespace of its own, whose limit is nobody else's. What is executed once there is a root in
@@ -83,3 +83,39 @@ async function written(path: string): Promise<void> {
     }
   }
 }
+
+test('no_new_privs, as of a systemd unit or a container: what it is, and not that uidmap is missing', async () => {
+  const { command, env } = ordinaryUser({ flags: ['--no-new-privs'] });
+  const root = tempDir();
+  writeTree(root, { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+  chmodSync(root, 0o755);
+  const [program = '', ...words] = [...command, process.execPath, WIAC];
+  const asUser = (...args: string[]) => execa(program, [...words, ...args], { reject: false, env });
+  const built = await asUser('build', root);
+  expect([built.exitCode, built.stderr]).toEqual([
+    8,
+    expect.stringMatching(/newuidmap .*\(no_new_privs\)\nhint: start wiac without that/),
+  ]);
+  expect((await asUser('doctor')).stdout).toMatch(/^missing +users +newuidmap .*no_new_privs/m);
+});
+
+test('root of a user namespace in the mounts of others (unshare -r): steps run', async () => {
+  const root = context({ Dockerfile: dockerfile('RUN rm /bin/ls && id -u > /who') });
+  const flags = ['--user', '--map-root-user', process.execPath, WIAC, 'build', root];
+  const { exitCode, stderr } = await execa('unshare', flags, {
+    reject: false,
+    env: { WIAC_ROOT: join(tempDir(), 'store') },
+  });
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringMatching(/2 run/) });
+});
+
+test('root that may not mount, as in most containers, is told what a container needs', async () => {
+  const root = context({ Dockerfile: dockerfile('RUN true') });
+  const flags = ['--bounding-set=-sys_admin', '--inh-caps=-sys_admin', process.execPath, WIAC];
+  const limited = (...args: string[]) =>
+    execa('setpriv', [...flags, ...args], { reject: false, env: { WIAC_ROOT: tempDir() } });
+  const { exitCode, stderr } = await limited('build', root);
+  expect([exitCode, stderr]).toEqual([8, expect.stringMatching(/\nhint: .*--cap-add SYS_ADMIN/)]);
+  const { stdout } = await limited('doctor');
+  expect(stdout).toMatch(/^missing +overlayfs .*\n +in a container: .*SYS_ADMIN/m);
+});

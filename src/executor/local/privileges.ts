@@ -8,6 +8,7 @@ import { requireOwnPlace } from '../../store/require-own-place.js';
 import { NO_TEXT, variablesWithoutText } from '../../util/environment-bytes.js';
 import { IsolationError } from '../../util/errors.js';
 import { homeDirectory } from '../../util/home-directory.js';
+import { hasNoNewPrivileges, NO_NEW_PRIVILEGES } from '../../util/no-new-privileges.js';
 import { selfCommand } from '../../util/self-command.js';
 
 /** Set in the process that runs inside of the user namespace. */
@@ -33,10 +34,11 @@ export function userName(uid: number): string {
   }
 }
 
-function refuse(reason: string): never {
-  throw new IsolationError(`wiac needs root or a user namespace, and ${reason}`, {
-    hint: 'run it as root, or: install uidmap and allow unprivileged user namespaces',
-  });
+function refuse(
+  reason: string,
+  hint = 'run it as root, or: install uidmap and allow unprivileged user namespaces',
+): never {
+  throw new IsolationError(`wiac needs root or a user namespace, and ${reason}`, { hint });
 }
 
 /**
@@ -54,6 +56,7 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
   const username = userName(uid);
   // Without ranges there is one user in the namespace, root, and that is enough for many an image.
   const ranges = ['/etc/subuid', '/etc/subgid'].every((file) => hasRange(file, username, uid));
+  if (ranges && hasNoNewPrivileges()) refuse(NO_NEW_PRIVILEGES.text, NO_NEW_PRIVILEGES.hint);
   const { execa } = await import('execa');
   // When we are killed, what works for us ends too: execa could not tell it.
   const unshare = [

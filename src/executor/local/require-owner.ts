@@ -1,7 +1,8 @@
 /** Whether a step's users exist in the user namespace that wiac is in. */
 import type { SourceLocation } from '../../util/errors.js';
 import { IsolationError } from '../../util/errors.js';
-import { isMapped, RANGES_HINT } from '../../util/user-namespace.js';
+import { rangesHint } from '../../util/free-range.js';
+import { isMapped } from '../../util/user-namespace.js';
 
 /** Numbers of a user and a group. */
 interface Owner {
@@ -19,6 +20,6 @@ export function requireOwner(owner: Owner, what: string, location?: SourceLocati
   const place = location ? `${location.file}:${location.line}: ` : '';
   throw new IsolationError(
     `${place}${what}: there is no user ${uid} with the group ${gid} in your user namespace`,
-    { hint: RANGES_HINT },
+    { hint: rangesHint() },
   );
 }

@@ -29,7 +29,9 @@ function getLimit(message: string): string | undefined {
 
 function getHint(message: string): string | undefined {
   if (/^(clone|unshare|open_tree)\b.*Operation not permitted/.test(message)) {
-    return 'run wiac as root, or allow unprivileged user namespaces on this machine';
+    return process.geteuid?.() === 0
+      ? 'wiac is root, but may not mount: in a container give it --cap-add SYS_ADMIN or --privileged'
+      : 'run wiac as root, or allow unprivileged user namespaces on this machine';
   }
   if (/^rlimit .*Operation not permitted/.test(message)) {
     return 'only root may go above the limits of who started wiac (ulimit -Ha shows them): give --ulimit less, or run wiac as root';

@@ -7,7 +7,8 @@ import { setFiles, setFilesNow } from '../../native/set-attributes.js';
 import { ImageError } from '../../oci/image-error.js';
 import type { ByteString, TarTime } from '../../oci/tar/entry.js';
 import { display } from '../../oci/tar/entry.js';
-import { inUserNamespace, isMapped, STRANGERS_HINT } from '../../util/user-namespace.js';
+import { strangersHint } from '../../util/free-range.js';
+import { inUserNamespace, isMapped } from '../../util/user-namespace.js';
 import { DEVICE_MARK, deviceMark } from '../device-marks.js';
 
 export type SystemCall =
@@ -92,7 +93,7 @@ function asImageError(error: unknown, calls: readonly SystemCall[]): unknown {
   const what = call?.call === 'setxattr' ? `setxattr ${display(call.name)}` : syscall;
   const reason = /: (.*), /.exec(message)?.[1];
   return new ImageError(`cannot unpack the layer: ${what} of ${display(bytes)}: ${reason}`, {
-    hint: isOfStranger(call) ? STRANGERS_HINT : ATTRIBUTES_HINT,
+    hint: isOfStranger(call) ? strangersHint() : ATTRIBUTES_HINT,
     cause: error,
   });
 }

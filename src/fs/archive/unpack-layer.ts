@@ -9,8 +9,8 @@ import { checkBytes } from '../../oci/tar/expansion-limit.js';
 import type { TarParser } from '../../oci/tar/parser.js';
 import { createTarParser } from '../../oci/tar/parser.js';
 import { WiacError } from '../../util/errors.js';
+import { strangersHint } from '../../util/free-range.js';
 import { asNoSpaceError } from '../../util/no-space.js';
-import { STRANGERS_HINT } from '../../util/user-namespace.js';
 import type { LayerWriter } from './layer-writer.js';
 import { createLayerWriter } from './layer-writer.js';
 
@@ -57,7 +57,7 @@ function translate(error: unknown): unknown {
     cause: error,
     ...(code === 'EINVAL' && syscall.includes('chown')
       ? {
-          hint: STRANGERS_HINT,
+          hint: strangersHint(),
         }
       : {}),
   });

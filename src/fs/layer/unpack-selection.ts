@@ -10,8 +10,9 @@ import type { ByteString } from '../../util/byte-string.js';
 import { fromByteString, toByteString } from '../../util/byte-string.js';
 import type { SourceLocation, WiacError } from '../../util/errors.js';
 import { ContextError } from '../../util/errors.js';
+import { strangersHint } from '../../util/free-range.js';
 import { asNoSpaceError } from '../../util/no-space.js';
-import { inUserNamespace, STRANGERS_HINT } from '../../util/user-namespace.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
 import type { BaseEntry, BaseLayers } from '../archive/directories.js';
 import { isArchive, unpackArchive } from '../archive/unpack-archive.js';
 import type { OpenFile } from '../read.js';
@@ -95,7 +96,7 @@ function asContextError(error: unknown, name: string, location: SourceLocation):
   const owner = code === 'EINVAL' && syscall?.includes('chown');
   return new ContextError(`${name} can't be unpacked: ${message}`, location, {
     hint: owner
-      ? STRANGERS_HINT
+      ? strangersHint()
       : ((error as WiacError).hint ??
         'is the archive damaged? ADD --unpack=false copies it as it is'),
     cause: error,
