@@ -152,7 +152,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/masked-paths.ts': 'readdirSync',
       'executor/local/private-network.ts': 'readFileSync',
       'executor/local/own-cpus.ts': 'readFileSync',
-      'executor/local/privileges.ts': 'readFileSync',
+      'executor/local/privileges.ts': 'accessSync readFileSync',
       'executor/local/resource-ends.ts': 'readFileSync',
       'fs/scan/borrowed-times.ts': 'readFileSync',
       'libs/ldcache.ts': 'readFileSync',

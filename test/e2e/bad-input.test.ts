@@ -291,6 +291,45 @@ describe('exit code 8: no user namespace, or one without the user that is needed
     expect(stderr).toContain('Dockerfile:5: USER: there is no user 5 with the group 6');
     expect(stderr).toMatch(/^\[0 3\/5\] \d+\.\d{3} \| 0$/m);
   });
+
+  test('a step that fails for want of a user says what brings it', async () => {
+    const { command, env, home } = ordinaryUser({ ranges: false });
+    const user = { command, env, root: join(home, 'store'), tmp: join(home, 'tmp') };
+    const asUser = (...args: readonly string[]) => {
+      const root = context({ Dockerfile: dockerfile(...args) });
+      chmodSync(root, 0o755);
+      return wiacAs(user, ['build', root]);
+    };
+    const hint = /^hint: it may want somebody .*\/etc\/subuid/m;
+    expect((await asUser('RUN touch /f && chown 1000:1000 /f')).stderr).toMatch(hint);
+    const apt = 'E: seteuid 42 failed - seteuid (22: Invalid argument)';
+    expect((await asUser(`RUN echo "${apt}"; exit 100`)).stderr).toMatch(hint);
+    expect((await asUser('RUN exit 1')).stderr).not.toMatch(/^hint: /m);
+  });
+
+  test('a group that is in no range is named', async () => {
+    const { command, env, home } = ordinaryUser();
+    const user = { command, env, root: join(home, 'store'), tmp: join(home, 'tmp') };
+    const root = context({
+      Dockerfile: dockerfile('COPY passwd group /etc/', 'RUN true', 'USER five', 'RUN id'),
+      passwd: 'five:x:5:5::/:/bin/sh\n',
+      group: 'far:x:70000:five\n',
+    });
+    chmodSync(root, 0o755);
+    const built = await wiacAs(user, ['build', root]);
+    expect([built.exitCode, built.stderr]).toEqual([
+      8,
+      expect.stringMatching(
+        /:6: USER: there is no user 5 with the group 70000 .*\nhint: give your/,
+      ),
+    ]);
+    const rootfs = join(root, 'bin');
+    const ran = await wiacAs(user, ['run', '--group-add=70000', rootfs, join(home, 'l'), '/ls']);
+    expect([ran.exitCode, ran.stderr]).toEqual([
+      125,
+      expect.stringMatching(/--group-add: there is no user 0 with the group 70000 .*\nhint: give/),
+    ]);
+  });
 });
 
 describe('exit code 9: not supported yet', () => {

@@ -119,3 +119,18 @@ test('root that may not mount, as in most containers, is told what a container n
   const { stdout } = await limited('doctor');
   expect(stdout).toMatch(/^missing +overlayfs .*\n +in a container: .*SYS_ADMIN/m);
 });
+
+test('in a directory that the user may not enter, as of sudo -u in the home of root', async () => {
+  const { command, env } = ordinaryUser();
+  const cwd = tempDir();
+  chmodSync(cwd, 0o700);
+  const [program = '', ...words] = [...command, process.execPath, WIAC];
+  for (const args of [['build', '/'], ['images'], ['doctor']]) {
+    const options = { reject: false, env, cwd } as const;
+    const { exitCode, stderr } = await execa(program, [...words, ...args], options);
+    expect([exitCode, stderr]).toEqual([
+      2,
+      `wiac: you may not enter the directory that you are in: ${cwd}\nhint: go to another one: cd /`,
+    ]);
+  }
+});

@@ -20,6 +20,7 @@ import { foreignFailure, requirePlatform } from './foreign-platform.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
 import { openNetwork } from './private-network.js';
+import { hintAboutUsers } from './require-owner.js';
 import { watchResources } from './resource-ends.js';
 import { inheritRoot } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
@@ -45,7 +46,7 @@ const OPEN_FILES = 7;
 const SHELL_FILES = 12;
 
 /** Said of a step that failed with hardly any files: its shell may not have told. */
-function hintAboutFiles({ ulimits }: RunStep['resources']): string | undefined {
+function hintAboutFiles({ ulimits }: Pick<RunStep['resources'], 'ulimits'>): string | undefined {
   const limit = ulimits.find(({ resource }) => resource === OPEN_FILES);
   if (!limit || limit.soft < 0 || limit.soft >= SHELL_FILES) return undefined;
   return `--ulimit nofile=${limit.soft} may be why: a shell needs ${SHELL_FILES} open files or more`;
@@ -85,7 +86,9 @@ function stepFailure(
       : `the step could not be started: ${exit.startError}`;
   const message = reason ? `${ended}; ${reason.message}` : ended;
   const full = hintAboutSpace(draft.path);
-  const hint = full ?? reason?.hint ?? hintAboutFiles(step.resources);
+  const { ulimits, users } = step.resources;
+  const hint =
+    full ?? reason?.hint ?? hintAboutFiles({ ulimits }) ?? hintAboutUsers(lastLines, users);
   const { location } = step;
   return new StepFailedError(message, location, exit.code, lastLines, hint, full !== undefined);
 }

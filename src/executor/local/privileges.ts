@@ -2,11 +2,11 @@
  * Rootless use: everybody but root continues in a user namespace of their own, in which wiac may
  * mount overlays and give files to other users (user_namespaces(7), newuidmap(1), subuid(5)).
  */
-import { readFileSync } from 'node:fs';
-import { constants, userInfo } from 'node:os';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { constants as numbers, userInfo } from 'node:os';
 import { requireOwnPlace } from '../../store/require-own-place.js';
 import { NO_TEXT, variablesWithoutText } from '../../util/environment-bytes.js';
-import { IsolationError } from '../../util/errors.js';
+import { IsolationError, UsageError } from '../../util/errors.js';
 import { homeDirectory } from '../../util/home-directory.js';
 import { hasNoNewPrivileges, NO_NEW_PRIVILEGES } from '../../util/no-new-privileges.js';
 import { selfCommand } from '../../util/self-command.js';
@@ -42,6 +42,23 @@ function refuse(
 }
 
 /**
+ * As `sudo -u` leaves a user in the home of another one: each program that is started begins in there.
+ * @throws UsageError
+ */
+export function requireEntry(): void {
+  try {
+    accessSync('.', constants.X_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== 'EACCES') return;
+    throw new UsageError(`you may not enter the directory that you are in: ${process.cwd()}`, {
+      hint: 'go to another one: cd /',
+      cause,
+    });
+  }
+}
+
+/**
  * Makes sure that this process may mount and, where its user has ranges, change owners.
  * @param store root of the store to be used
  * @returns undefined to go on; else this process only stood in for one in a user namespace, and
@@ -57,6 +74,7 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
   // Without ranges there is one user in the namespace, root, and that is enough for many an image.
   const ranges = ['/etc/subuid', '/etc/subgid'].every((file) => hasRange(file, username, uid));
   if (ranges && hasNoNewPrivileges()) refuse(NO_NEW_PRIVILEGES.text, NO_NEW_PRIVILEGES.hint);
+  requireEntry();
   const { execa } = await import('execa');
   // When we are killed, what works for us ends too: execa could not tell it.
   const unshare = [
@@ -88,5 +106,5 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
     process.on(name, () => child.kill(name));
   const { exitCode, signal } = await child;
   // One that comes before that process listens for it ends it, as it would end this one.
-  return exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal]);
+  return exitCode ?? 128 + (signal === undefined ? 0 : numbers.signals[signal]);
 }

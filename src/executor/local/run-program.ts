@@ -16,7 +16,7 @@ import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
 import type { PlainNetwork, PrivateNetwork } from './private-network.js';
 import { containerNetwork, openNetwork } from './private-network.js';
-import { requireOwner } from './require-owner.js';
+import { requireIdentity } from './require-owner.js';
 import type { MountRequest, NetworkNames } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { Exit } from './sandbox.js';
@@ -115,7 +115,7 @@ async function runConnected(
     inheritRoot(upper, stack);
   }
   const identity = getIdentity(stack, request);
-  requireOwner(identity, '--user');
+  requireIdentity(identity, request.groups.length > 0 ? '--user, --group-add' : '--user');
   const { nameserver } = network;
   const places = sharedPlaces(() => scratch);
   const files = networkFiles(places.memory(), { ...names, nameserver });

@@ -23,7 +23,7 @@ import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
 import type { PlainNetwork, PrivateNetwork } from './private-network.js';
 import { containerNetwork } from './private-network.js';
-import { requireOwner } from './require-owner.js';
+import { requireIdentity } from './require-owner.js';
 import type { NetworkMode, ShownFiles } from './rootfs.js';
 import { networkFiles, prepareRootfs } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
@@ -152,7 +152,7 @@ export function describeContainer(
   const insecure = step.security === 'insecure';
   const work = workDirectory(path);
   const identity = getIdentity(stack, step);
-  requireOwner(identity, 'USER', step.location);
+  requireIdentity(identity, 'USER', step.location);
   return {
     isolation,
     runtime: machine.runtime,
