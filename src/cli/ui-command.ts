@@ -44,12 +44,14 @@ export function uiCommand({ port, open }: UiOptions, setExitCode: SetExitCode): 
         after: () => void boundBuildFiles(store, readHistoryBounds(process.env), Date.now()),
       });
       const { url, close } = await serveUi(services, readPage('ui'), port);
+      let closePage = () => {};
       try {
         process.stdout.write(`${url}\n`);
-        if (open) openUrl(url, (why) => process.stderr.write(`wiac: --open: ${why}\n`));
+        if (open) closePage = openUrl(url, (why) => process.stderr.write(`wiac: --open: ${why}\n`));
         if (!signal.aborted) await once(signal, 'abort');
         throw signal.reason;
       } finally {
+        closePage();
         await close();
       }
     }),

@@ -143,6 +143,7 @@ const REASONS: readonly Reason[] = [
     why: 'configuration and facts of this machine, at fixed paths or paths of the environment',
     files: {
       'cli/config-file.ts': 'statfsSync',
+      'cli/open-url.ts': 'mkdtempSync rmSync writeFileSync',
       'containers-storage/roots.ts': 'existsSync',
       'cli/runtime.ts': 'accessSync',
       'cli/watch-program.ts': 'readFileSync readdirSync',

@@ -1,16 +1,20 @@
 /** `wiac ui` and `wiac report`: opened, followed, searched and pruned in a browser, and refused to others. */
 import { once } from 'node:events';
 import {
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -242,6 +246,34 @@ test('wiac report: with its layers, and without those that are gone', async () =
   expect([less.layers, less.layersGone]).toEqual([undefined, true]);
   expect(less.steps[1].inputs.length).toBeGreaterThan(0);
   expect(await wiac('report', '-o', '/dev/null/x')).toMatchObject({ exitCode: 2 });
+});
+
+test('--open: the browser gets there, and its command line, which everybody sees, has no token', async () => {
+  const programs = mkdtempSync(join(home, 'programs-'));
+  const given = join(programs, 'given');
+  const script = `#!/bin/sh\nprintf %s "$*" > ${given}.new && mv ${given}.new ${given}\n`;
+  writeFileSync(join(programs, 'xdg-open'), script, { mode: 0o755 });
+  const env = { ...options.env, TMPDIR: programs, PATH: `${programs}:${process.env.PATH}` };
+  const opened = execa(process.execPath, [WIAC, 'ui', '--open'], { ...options, env });
+  try {
+    const [url] = await once(opened.stdout, 'data');
+    const { origin, searchParams } = new URL(String(url).trim());
+    while (!existsSync(given)) await setTimeout(20);
+    const [words, file] = [readFileSync(given, 'utf8'), new URL(readFileSync(given, 'utf8'))];
+    expect(words).not.toContain(searchParams.get('token'));
+    expect(statSync(file).mode & 0o077).toBe(0);
+    expect(statSync(dirname(fileURLToPath(file))).mode & 0o077).toBe(0);
+    const tab = await browser?.newPage();
+    await tab?.goto(words);
+    await tab?.waitForURL(`${origin}/**`);
+    await tab?.waitForSelector('tbody >> text=shop');
+    await tab?.close();
+    opened.kill('SIGINT');
+    await opened;
+    expect(existsSync(file)).toBe(false);
+  } finally {
+    opened.kill('SIGKILL');
+  }
 });
 
 test('a port that is taken is said, and a signal ends it: nothing stays', async () => {
