@@ -78,6 +78,25 @@ test('a store whose blobs are on another file system', async () => {
   });
 });
 
+test('a new store where hardly any room is left is an error, not a signal', async () => {
+  const directory = tempDir();
+  const script =
+    'mount -t tmpfs -o size=96k none "$1" && head -c "$2" /dev/zero > "$1/full" && shift 2 && exec "$@"';
+  for (const pages of [1, 3, 10, 11]) {
+    const used = String((24 - pages) * 4096);
+    const command = ['sh', '-c', script, 'sh', directory, used, process.execPath, WIAC];
+    const { exitCode, signal, stderr } = await execa(
+      'unshare',
+      ['--mount', ...command, 'cache', 'ls'],
+      { reject: false, env: { WIAC_ROOT: join(directory, 'store') } },
+    );
+    expect({ pages, exitCode, signal, stderr }).toEqual({
+      ...{ pages, exitCode: 6, signal: undefined },
+      stderr: expect.stringContaining('no space left in the store'),
+    });
+  }
+});
+
 test('attributes that the file system of the store has no room for', async () => {
   await withDisk(['-O', '^ea_inode'], '32M', async (path) => {
     const env = { WIAC_ROOT: join(path, 'store') };

@@ -3,7 +3,7 @@
  * all processes take turns by lmdb's own lock.
  */
 
-import { existsSync } from 'node:fs';
+import { existsSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
@@ -108,6 +108,25 @@ export interface CacheIndex extends StoreIndex {
   readonly totals: Database<number, string>;
 }
 
+/** More than lmdb asks for with 512 readers; what is left are further readers. Bytes. */
+const LOCK_BYTES = 36_864;
+/** More than an index without entries has. Bytes. */
+const DATA_BYTES = 32_768;
+
+/**
+ * lmdb makes lock.mdb by its length alone, and writes to it by a mapping: where no room is left then, as on a small tmpfs, the
+ * kernel ends the process. Nor does lmdb-js live on when there is none for the first pages of data.mdb. lmdb takes a lock.mdb
+ * that is there.
+ * @throws ENOSPC, EDQUOT
+ */
+function takeRoom(path: string): void {
+  const lock = join(path, 'lock.mdb');
+  // Others may have it mapped.
+  if (existsSync(lock)) return;
+  writeFileSync(lock, Buffer.alloc(LOCK_BYTES + DATA_BYTES));
+  truncateSync(lock, LOCK_BYTES);
+}
+
 /** lmdb's environment alone. lmdb commits as it always did (no overlappingSync, which lmdb-js adds). */
 export function openEnvironment(path: string): RootDatabase {
   return open({ path, maxDbs: 32, maxReaders: 512, noSubdir: false, overlappingSync: false });
@@ -170,6 +189,7 @@ function openTables(paths: StorePaths, environment: RootDatabase, file: string):
 export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
   const file = join(path, 'data.mdb');
   const isNew = !existsSync(file);
+  if (isNew) takeRoom(path);
   const environment = openEnvironment(path);
   const tables = () => openTables(paths, environment, file);
   // Each table of a new index would be a transaction of its own, which waits for the disk.
