@@ -78,8 +78,8 @@ export class StepFailedError extends WiacError {
   readonly stepExitCode: number;
   /** The last lines the program wrote, at most 20. */
   readonly lastLines: readonly string[];
-  /** The store's file system was full then: elsewhere the step might do. */
-  readonly onFullDisk: boolean;
+  /** The store's file system was full then, or took no writes: elsewhere the step might do. */
+  readonly onBadDisk: boolean;
 
   constructor(
     message: string,
@@ -87,10 +87,10 @@ export class StepFailedError extends WiacError {
     stepExitCode: number,
     lastLines: readonly string[],
     hint?: string,
-    onFullDisk = false,
+    onBadDisk = false,
   ) {
     super(message, { hint });
-    this.onFullDisk = onFullDisk;
+    this.onBadDisk = onBadDisk;
     this.location = location;
     this.stepExitCode = stepExitCode;
     this.lastLines = lastLines;

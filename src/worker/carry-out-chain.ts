@@ -27,8 +27,10 @@ import type { StepId } from '../plan/step.js';
 import { completeEntry, findByDefinition, publishEntries } from '../store/entries/entries.js';
 import { sweepStore } from '../store/gc/sweep.js';
 import type { LayerId, StepRecord } from '../store/records.js';
+import { asStoreError } from '../store/store.js';
 import { abortable } from '../util/abort.js';
 import { StepFailedError, WiacError } from '../util/errors.js';
+import { isOwnTrouble } from './own-trouble.js';
 import { requireUsers } from './require-users.js';
 import type { StepLease } from './step-lease.js';
 import { countStart, forgetStarts, takeStep } from './step-lease.js';
@@ -61,15 +63,6 @@ export interface ChainContext {
 
 /** The chain goes back into the queue: this worker ends, or can't do it. */
 export class GivenBackError extends Error {}
-
-/** Codes of errors that are this machine's: another worker may do better. */
-const OWN_TROUBLE: ReadonlySet<string> = new Set([
-  'NO_SPACE',
-  'STORE',
-  'ISOLATION',
-  'LIMIT',
-  'IMAGE',
-]);
 
 /** Where a chain is. */
 interface Position {
@@ -230,23 +223,18 @@ async function resolveStep(
   return { outcome, layer };
 }
 
-/** Is it this machine that fails, so that the step may do on another one? */
-function isOwnTrouble(error: unknown): boolean {
-  if (error instanceof StepFailedError) return error.onFullDisk;
-  return error instanceof WiacError && OWN_TROUBLE.has(error.code);
-}
-
 /** Says why a step did not come to its end, and lets go of it. @throws what is to become of its chain */
 async function conclude(
-  { redis, name, signal }: ChainContext,
+  { machine, redis, name, signal }: ChainContext,
   wire: WireStep,
   base: ChainJob['base'],
   report: StepReport,
   lease: StepLease,
   hideIn: StepSecrets['hideIn'],
-  error: unknown,
+  cause: unknown,
 ): Promise<never> {
   const { key } = wire;
+  const error = asStoreError(machine.store.paths.root, cause);
   if (lease.unwanted.aborted && !signal.aborted) {
     await report.say({ type: 'given back', worker: name });
     await forgetStarts(redis, key);

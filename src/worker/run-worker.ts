@@ -13,6 +13,7 @@ import type { DefinitionKey } from '../keys/digest.js';
 import { within } from '../util/abort.js';
 import { QueueError } from '../util/errors.js';
 import { carryOutChain, GivenBackError, toFailure } from './carry-out-chain.js';
+import { isOwnTrouble } from './own-trouble.js';
 import { openReport } from './step-report.js';
 import type { JobEnd } from './take-jobs.js';
 import { takeJobs } from './take-jobs.js';
@@ -128,7 +129,8 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
       return { kind: 'done' };
     } catch (error) {
       const { message } = error as Error;
-      if (!(error instanceof GivenBackError)) {
+      // Its session may fail as well when it is closed: on a broken disk, behind whatever the step came to.
+      if (!(error instanceof GivenBackError || isOwnTrouble(error))) {
         log(`refuses a job: ${message}`);
         await tellRefusal(redis, name, job.id, error).catch(() => {});
         return { kind: 'refused', error: error as Error };

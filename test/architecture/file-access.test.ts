@@ -186,7 +186,7 @@ const REASONS: readonly Reason[] = [
   {
     why: 'helpers of the store, for directories of its own',
     files: {
-      'util/disk-room.ts': 'statfsSync',
+      'util/disk-room.ts': 'mkdtempSync rmdirSync statfsSync',
       'util/fifo.ts': 'openSync',
       'util/make-directories.ts': 'existsSync mkdirSync statSync',
       'util/stat-named.ts': 'statSync',

@@ -1,10 +1,12 @@
-/** Workers in places of their own: clocks that are an hour off, a disk that is full. */
+/** Workers in places of their own: clocks that are an hour off, a disk that is full, or fails. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { Fleet } from '../support/fleet.js';
 import { startBuild, startFleet, until } from '../support/fleet.js';
+import { emptyDisk } from '../support/power-cut.js';
 import type { WorkerProcess } from '../support/redis.js';
 import { startWorker } from '../support/redis.js';
 import { describeLayers } from '../support/tree.js';
@@ -94,6 +96,43 @@ test("a worker's full disk gives the step to another one", async () => {
   } finally {
     await execa('umount', ['-l', disk]);
   }
+});
+
+/** A worker whose store is spoiled in the middle of its first step.*/
+async function spoil(root: string, breakStore: () => Promise<unknown>): Promise<void> {
+  const bad = await work('bad', fleet.redis.url, fleet.cache, ['--jobs', '1'], {}, root);
+  const step = `echo begun; sleep 2; mkdir /made; date +%N > /made/${basename(dirname(root))}`;
+  const path = context({ Dockerfile: dockerfile(`RUN ${step}`) });
+  const building = startBuild(fleet, path, join(tempDir(), 'store'));
+  try {
+    await building.printed('| begun');
+    await breakStore();
+    await until(() => /gives its step back/.test(bad.log()), bad.log);
+  } finally {
+    // Its disk is busy as long as it lives.
+    await bad.kill('SIGKILL');
+  }
+  const good = await work('good', fleet.redis.url, fleet.cache, ['--jobs', '1']);
+  const { code, stderr } = await building.ended;
+  await good.kill('SIGTERM');
+  expect(code === 0 ? '' : stderr).toBe('');
+  expect(stderr).toMatch(/on bad\n[\s\S]*on good\n/);
+}
+
+test("a worker's disk that fails in the middle of a step gives the step to another one", async () => {
+  const disk = await emptyDisk('64M', 'ext4');
+  try {
+    await spoil(join(disk.path, 'store'), () =>
+      execa('xfs_io', ['-x', '-c', 'shutdown', disk.path]),
+    );
+  } finally {
+    await disk.remove();
+  }
+});
+
+test("a worker's store that somebody removes in the middle of a step gives the step to another one", async () => {
+  const root = join(tempDir(), 'store');
+  await spoil(root, () => rm(root, { recursive: true, force: true, maxRetries: 10 }));
 });
 
 test('a build that ends leaves the job that another build waits for', async () => {

@@ -11,7 +11,7 @@ import { chainedStack } from '../../store/layers/layer-stack.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
 import { checkpoint } from '../../util/checkpoint.js';
-import { hasNoRoom } from '../../util/disk-room.js';
+import { hasNoRoom, takesNoWrites } from '../../util/disk-room.js';
 import { StepFailedError } from '../../util/errors.js';
 import type { ExecutionIo } from '../executor.js';
 import type { ControlGroups } from './cgroup.js';
@@ -34,8 +34,10 @@ import { shellAfter, shellBefore } from './step-shell.js';
 /** How many lines of a failed step's output its error shows. */
 const LAST_LINES = 20;
 
-/** Said of a step that failed on a full disk: its program may not have told, or been asked. */
-function hintAboutSpace(path: string): string | undefined {
+/** Said of a step that failed on a full disk, or on a broken one: its program may not have told, or been asked. */
+function hintAboutDisk(path: string): string | undefined {
+  if (takesNoWrites(path))
+    return `the file system of the store takes no writes (${path}): a disk with errors becomes read-only (dmesg)`;
   if (!hasNoRoom(path)) return undefined;
   return `the file system of the store is full (${path}): free some space (wiac cache prune), or set WIAC_ROOT`;
 }
@@ -85,12 +87,12 @@ function stepFailure(
       ? `the step ended with exit code ${exit.code}`
       : `the step could not be started: ${exit.startError}`;
   const message = reason ? `${ended}; ${reason.message}` : ended;
-  const full = hintAboutSpace(draft.path);
+  const bad = hintAboutDisk(draft.path);
   const { ulimits, users } = step.resources;
   const hint =
-    full ?? reason?.hint ?? hintAboutFiles({ ulimits }) ?? hintAboutUsers(lastLines, users);
+    bad ?? reason?.hint ?? hintAboutFiles({ ulimits }) ?? hintAboutUsers(lastLines, users);
   const { location } = step;
-  return new StepFailedError(message, location, exit.code, lastLines, hint, full !== undefined);
+  return new StepFailedError(message, location, exit.code, lastLines, hint, bad !== undefined);
 }
 
 /** Somebody outside of the container could change the layer after it was digested. */
