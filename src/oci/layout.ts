@@ -1,6 +1,6 @@
 /** OCI image layout directories (image-spec image-layout.md) as source and sink. */
 import { constants } from 'node:fs';
-import { access, open, readFile, stat, utimes } from 'node:fs/promises';
+import { access, lstat, lutimes, open, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { WiacError } from '../util/errors.js';
@@ -78,14 +78,15 @@ async function exists(path: string): Promise<boolean> {
 
 /**
  * Is a blob there? Then it is young from now on, and removeGarbage leaves it to who is about to name it. One of
- * another size is damaged: a disk was full, or power was cut.
+ * another size is damaged: a disk was full, or power was cut. A link is none: somebody else has put it there, and where it
+ * leads nothing is to be touched, not even times.
  */
 async function keepBlob(path: string, size: number | undefined): Promise<boolean> {
-  const there = await stat(path).catch(() => undefined);
+  const there = await lstat(path).catch(() => undefined);
   if (!there?.isFile() || (size !== undefined && there.size !== size)) return false;
   const now = new Date();
   try {
-    await utimes(path, now, now);
+    await lutimes(path, now, now);
   } catch {
     // It may belong to another user, or be gone by now.
     return exists(path);

@@ -133,7 +133,7 @@ const REASONS: readonly Reason[] = [
       'util/regular-file.ts': 'openSync readFileSync',
       'oci/layout-journal.ts': 'appendFileSync mkdirSync readdirSync rmSync',
       'oci/layout-garbage.ts': 'lstat lstatSync readdir unlink',
-      'oci/layout.ts': 'access open readFile stat utimes',
+      'oci/layout.ts': 'access lstat lutimes open readFile',
       'oci/oci-archive.ts': 'createReadStream lstat mkdtempSync rm rmSync',
       'oci/tar-index.ts': 'mkdtemp open rm',
       'oci/write-file.ts': 'createWriteStream open readlink realpath rename rm rmSync stat',

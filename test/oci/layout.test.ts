@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -90,6 +91,29 @@ describe('OCI layout', () => {
       const found = await source(directory, 'v1').resolve(AMD64);
       expect(await readLayers(found)).toEqual(layerDigests(image));
     });
+  });
+
+  test('a link in the place of a blob to a file of its size: it is replaced, and the times of that file stay', async () => {
+    const image = await makeImage();
+    const [made, directory] = [await writtenLayout(image, 'v1'), freshDirectory()];
+    const blobs = join(directory, 'blobs/sha256');
+    mkdirSync(blobs, { recursive: true });
+    const outside = freshDirectory();
+    mkdirSync(outside);
+    const names = readdirSync(join(made, 'blobs/sha256'));
+    for (const name of names) {
+      const { size } = lstatSync(join(made, 'blobs/sha256', name));
+      writeFileSync(join(outside, name), Buffer.alloc(size));
+      utimesSync(join(outside, name), 1, 1);
+      symlinkSync(join(outside, name), join(blobs, name));
+    }
+    await putImage(layoutSink({ kind: 'oci-layout', directory, tag: 'v1' }), image);
+    expect(names.map((name) => lstatSync(join(outside, name)).mtimeMs)).toEqual(
+      names.map(() => 1000),
+    );
+    expect(await readLayers(await source(directory, 'v1').resolve(AMD64))).toEqual(
+      layerDigests(image),
+    );
   });
 
   test('one that can not be written to is told as such, also when it is closed after that', async () => {
