@@ -127,10 +127,11 @@ async function sendBlobs(
   seen: Set<Digest>,
 ): Promise<ReadonlySet<Digest>> {
   const known = new Set(blobsOf(listed).map(({ digest }) => digest));
-  const unseen = blobs.filter(
-    ({ descriptor, replaces }) => replaces || !seen.has(descriptor.digest),
-  );
   const isListed = ({ descriptor }: OutgoingLayer) => known.has(descriptor.digest);
+  // A registry names no list whose blobs it lacks. In a directory or a bucket somebody may have put another cache since.
+  const isSeen = (blob: OutgoingLayer) =>
+    seen.has(blob.descriptor.digest) && (place.repository !== undefined || isListed(blob));
+  const unseen = blobs.filter((blob) => blob.replaces || !isSeen(blob));
   // A list may name what is there no more: somebody has removed it, or the list comes from elsewhere.
   const missing = place.losesBlobs
     ? unseen

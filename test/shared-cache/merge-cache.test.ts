@@ -86,6 +86,18 @@ test('a place that was emptied gets what it was seen to have', async () => {
   expect(await place.sink().hasBlob(descriptor.digest)).toBe(true);
 });
 
+test('a directory that somebody has replaced by another cache gets what it was seen to have', async () => {
+  const place = await newPlace();
+  await mergeCache(place, listOf('of the other cache'), [], WRITING);
+  const bytes = Buffer.from('blob');
+  const descriptor = { mediaType: 'application/octet-stream', digest: getDigest(bytes), size: 4 };
+  const blob = { descriptor, open: () => Readable.from([bytes]) };
+  const seen = new Set([descriptor.digest]);
+  await mergeCache(place, listOf('own'), [blob], { ...WRITING, seen });
+  expect(await place.sink().hasBlob(descriptor.digest)).toBe(true);
+  expect(await texts(place)).toEqual(['of the other cache', 'own']);
+});
+
 describe('a place that can not be read', () => {
   const failing = (place: Place, error: () => ImageError): Place => ({
     ...place,
