@@ -168,11 +168,13 @@ export function openAuthenticator(context: AuthContext): Authenticator {
         known.find(({ scheme }) => scheme === 'bearer') ??
         known.find(({ scheme }) => scheme === 'basic');
       const wrong = sent?.startsWith('Basic ') && asked?.scheme === 'basic';
+      const unknown =
+        header === undefined
+          ? `registry ${registry} answered 401, and does not say how it wants to be asked`
+          : `registry ${registry} wants an authentication that wiac does not know: ${header}`;
       if (asked === undefined || wrong)
         throw new ImageError(
-          wrong
-            ? `registry ${registry} does not accept the user name and password`
-            : `registry ${registry} wants an authentication that wiac does not know: ${header}`,
+          wrong ? `registry ${registry} does not accept the user name and password` : unknown,
           { registry, status: 401, hint: `log in with \`wiac login ${registry}\`` },
         );
       challenge = asked;

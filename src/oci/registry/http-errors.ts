@@ -37,7 +37,7 @@ export async function readRefusal(response: RegistryResponse): Promise<Refusal> 
       [code, message].filter((part) => typeof part === 'string' && part !== '').join(' '),
     );
     const codes = errors.flatMap(({ code }) => (typeof code === 'string' ? [code] : []));
-    return { codes, text: serverWords(said.join('; ')) };
+    return { codes, text: serverWords([...new Set(said)].join('; ')) };
   } catch {
     // Other servers answer with pages of HTML, which are no help in a message.
     return { codes: [], text: /^\s*</.test(text) ? '' : serverWords(text) };

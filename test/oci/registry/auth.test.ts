@@ -310,5 +310,8 @@ describe('bearer tokens', () => {
     expect(() => openAuthenticator(context).challenged('Negotiate', undefined)).toThrow(
       'does not know: Negotiate',
     );
+    expect(() => openAuthenticator(context).challenged(undefined, undefined)).toThrow(
+      'answered 401, and does not say how it wants to be asked',
+    );
   });
 });
