@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { type ArtifactSource, resolveArtifacts } from './artifact.js';
 import { digestParts, getDigest, verified } from './blob-digest.js';
-import { BlobGoneError, getMessage, ImageError } from './image-error.js';
+import { BlobDamagedError, BlobGoneError, getMessage, ImageError } from './image-error.js';
 import { OCI_INDEX } from './media-types.js';
 import { isIndex, MAX_JSON_BYTES, parseManifest } from './parse-manifest.js';
 import { isAttestation } from './platform.js';
@@ -76,8 +76,19 @@ export async function readLayoutIndex(
   return { index, bytes };
 }
 
+/** One that can't be read, or is no file, is not there as it should be; nothing is wrong with the others. */
+async function findBlob(files: LayoutFiles, digest: Digest): ReturnType<LayoutFiles['open']> {
+  try {
+    return await files.open(blobPath(digest));
+  } catch (cause) {
+    if (!(cause instanceof ImageError)) throw cause;
+    const { message, hint } = cause;
+    throw new BlobDamagedError(message, { reference: files.title, hint, cause });
+  }
+}
+
 async function openBlob(files: LayoutFiles, descriptor: Descriptor): Promise<Readable> {
-  const found = await files.open(blobPath(descriptor.digest));
+  const found = await findBlob(files, descriptor.digest);
   if (found === undefined)
     throw new BlobGoneError(`${files.title} lacks the blob ${descriptor.digest}`, {
       reference: files.title,

@@ -1,7 +1,9 @@
 /** Shared caches that have lost the blobs of some layers: lifecycle rules of buckets, caches of CI, people. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 import { type Registry, startRegistry } from '../support/registry.js';
 import { type S3Server, startS3 } from '../support/s3.js';
 import { warmMachines } from '../support/warm-command.js';
@@ -163,6 +165,25 @@ describe.each(places)('%s', (kind, open) => {
     // A registry keeps what it has.
     expect(blob(copied).equals(whole)).toBe(kind !== 'a registry');
   });
+});
+
+test.each([
+  ['a pipe', (path: string) => execa('mkfifo', [path])],
+  ['a link to itself', (path: string) => symlink(path, path)],
+  ['a directory', (path: string) => mkdir(path)],
+] as const)('%s in the place of a blob costs its own step', async (_, put) => {
+  const cache = join(tempDir(), 'cache');
+  const project = root();
+  const made = await machine().build(project, `--cache-to=type=local,dest=${cache},mode=max`);
+  const [, , copied = ''] = written(made.events);
+  const path = join(cache, 'blobs', copied.replace(':', '/'));
+  rmSync(path);
+  await put(path);
+  const built = await machine().build(project, `--cache-from=type=local,src=${cache}`);
+  expect(warnings(built.events)).toEqual([
+    expect.stringMatching(/does not deliver all layers: .* cannot read oci-layout:/),
+  ]);
+  expect(new Set(ranSteps(built.events)).size).toBe(1);
 });
 
 test('a cache that delivers no layer while another one is written costs a warning, not the build', async () => {
