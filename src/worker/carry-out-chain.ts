@@ -325,11 +325,14 @@ async function carryOutStep(
 async function openSession(
   { machine, redis, name }: ChainContext,
   { base, steps: [first] }: Pick<ChainJob, 'base' | 'steps'>,
-): Promise<ChainSession> {
+): Promise<{ readonly session: ChainSession; readonly layers: readonly LayerId[] }> {
+  let session: ChainSession | undefined;
   try {
     sweepStore(machine.store);
-    return await openChainSession(machine);
+    session = await openChainSession(machine);
+    return { session, layers: base.map(session.layer) };
   } catch (cause) {
+    await session?.close().catch(() => {});
     const { message } = cause as Error;
     if (first) {
       const report = openReport(redis, first.key);
@@ -357,14 +360,14 @@ export async function carryOutChain(
   { base, steps }: ChainJob,
   token: string,
 ): Promise<void> {
-  const session = await openSession(context, { base, steps });
+  const { session, layers } = await openSession(context, { base, steps });
   try {
     const [first] = steps;
     const parent = first?.step.parent;
     let position: Position = {
       base,
       state: {
-        layers: base.map(session.layer),
+        layers,
         key: first && ownParent(first),
         maker: parent,
       },

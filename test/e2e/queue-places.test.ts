@@ -130,6 +130,26 @@ test("a worker's disk that fails in the middle of a step gives the step to anoth
   }
 });
 
+test('a worker whose disk has failed before takes no step for done', async () => {
+  const disk = await emptyDisk('64M', 'ext4');
+  const root = join(disk.path, 'store');
+  const bad = await work('bad', fleet.redis.url, fleet.cache, ['--jobs', '1'], {}, root);
+  try {
+    await execa('xfs_io', ['-x', '-c', 'shutdown', disk.path]);
+    const path = context({ Dockerfile: dockerfile('RUN echo made > /by-another') });
+    const building = startBuild(fleet, path, join(tempDir(), 'store'));
+    await until(() => /gives its step back/.test(bad.log()), bad.log);
+    await bad.kill('SIGKILL');
+    const good = await work('good', fleet.redis.url, fleet.cache, ['--jobs', '1']);
+    const { code, stderr } = await building.ended;
+    await good.kill('SIGTERM');
+    expect(code === 0 ? '' : stderr).toBe('');
+  } finally {
+    await bad.kill('SIGKILL');
+    await disk.remove();
+  }
+});
+
 test("a worker's store that somebody removes in the middle of a step gives the step to another one", async () => {
   const root = join(tempDir(), 'store');
   await spoil(root, () => rm(root, { recursive: true, force: true, maxRetries: 10 }));
