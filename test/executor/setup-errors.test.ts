@@ -14,7 +14,11 @@ test.each([
   [`overlay /merged: ${ROOM}`, 'NO_SPACE', /free some space/],
   ['overlay /merged: Read-only file system', 'NO_SPACE', /free some space/],
   ['overlay /merged: Invalid argument', 'ISOLATION', /overlayfs refused/],
-  ['clone: Operation not permitted', 'ISOLATION', /run wiac as root/],
+  [
+    'clone: Operation not permitted',
+    'ISOLATION',
+    process.geteuid?.() === 0 ? /--cap-add SYS_ADMIN/ : /run wiac as root/,
+  ],
   ['pivot /m: Resource temporarily unavailable', 'ISOLATION', /wiac doctor/],
 ])('%s', (message, code, hint) => {
   // A directory on a disk that has room.
