@@ -97,6 +97,16 @@ bool do_bind_in(char **operands, size_t count) {
     return attach_inside(tree, operands[0], operands[2]);
 }
 
+// ROOT PATH ATTRIBUTES: the sysfs of this network. The kernel makes none where parts of the one that is there are hidden, as in
+// containers: that one is shown then.
+bool do_sysfs_in(char **operands, size_t count) {
+    (void)count;
+    char name[] = "sysfs", none[] = "", source[] = "/sys";
+    char *own[] = {operands[0], name, operands[1], name, operands[2], none};
+    char *shared[] = {operands[0], source, operands[1], operands[2]};
+    return do_mount_in(own, 6) || (errno == EPERM && do_bind_in(shared, 4));
+}
+
 // ROOT SOURCE PATH: a mount, with all that is mounted on it.
 bool do_move_in(char **operands, size_t count) {
     (void)count;

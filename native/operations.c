@@ -271,6 +271,7 @@ static const struct {
     {"seccomp-filter", 1, do_seccomp_filter},
     {"session", 0, do_session},
     {"symlink", 2, do_symlink},
+    {"sysfs-in", 3, do_sysfs_in},
     {"umask", 1, do_umask},
     {"unshare", 1, do_unshare},
     {"user", 2, do_user},

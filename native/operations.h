@@ -68,7 +68,7 @@ action do_join_cgroup;
 action do_device_filter;
 // mounts.c
 action do_bind_in, do_chroot, do_mask, do_mount, do_mount_in, do_move_in, do_overlay, do_pivot,
-    do_read_only, do_restrict;
+    do_read_only, do_restrict, do_sysfs_in;
 // What is at a path of the container, as an O_PATH descriptor; -1 with errno. Its symbolic links are
 // followed within the container's root: those of an image or a cache mount must not lead to the host.
 int open_inside(const char *root, const char *path);

@@ -101,6 +101,22 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
     },
   );
 
+  test('without a network, nothing in /sys tells of the interfaces of this machine', async () => {
+    const words = 'ls /sys/class/net';
+    const root = context({ Dockerfile: dockerfile(`RUN --network=none ${words}`) });
+    const made = getMachine(user);
+    expect(await stepOutput(made, root, ['-t', 'app'])).toEqual(['lo']);
+    const run = ['run', '--network=none', 'app', '/bin/sh', '-c', words];
+    expect(await wiacAs(made, run)).toMatchObject({ exitCode: 0, stdout: 'lo' });
+    // As in a container: the kernel makes no sysfs then, lest it shows what is hidden.
+    const script = 'mount -t tmpfs none /sys/firmware; exec "$@"';
+    const masked = {
+      ...made,
+      command: ['unshare', '--mount', 'sh', '-ec', script, 'sh', ...made.command],
+    };
+    expect(await wiacAs(masked, run)).toMatchObject({ exitCode: 0, stderr: '' });
+  });
+
   test('nothing is left of a private one after kill -9', async () => {
     for (const hidden of [[], ['pasta']]) {
       const made = without(await machineOf(user), ...hidden);

@@ -163,16 +163,23 @@ function ownDev(container: EarlyContainer, root: string, pts: string | undefined
   ];
 }
 
-/** This machine's /sys, with the control groups below it: to be read, unless all is allowed. */
-export function sharedSys({ insecure }: Pick<Container, 'insecure'>, root: string): Operation {
-  const attributes = HARDENED | (insecure ? 0 : MS.RDONLY);
+/** To be read, unless all is allowed. */
+const sysAttributes = ({ insecure }: Pick<Container, 'insecure'>): number =>
+  HARDENED | (insecure ? 0 : MS.RDONLY);
+
+/** This machine's /sys, with the control groups below it. */
+export function sharedSys(container: Pick<Container, 'insecure'>, root: string): Operation {
+  const attributes = sysAttributes(container);
   return { op: 'bind-in', root, source: '/sys', path: '/sys', attributes };
 }
 
 function ownSys(container: EarlyContainer, root: string): Operation {
-  const { mayMountSysfs, insecure } = container;
-  if (!mayMountSysfs) return sharedSys(container, root);
-  return mountIn(root, 'sysfs', '/sys', 'sysfs', HARDENED | (insecure ? 0 : MS.RDONLY));
+  const { mayMountSysfs, network } = container;
+  const attributes = sysAttributes(container);
+  if (mayMountSysfs) return mountIn(root, 'sysfs', '/sys', 'sysfs', attributes);
+  // It would tell of the interfaces of this machine.
+  if (network !== 'host') return { op: 'sysfs-in', root, path: '/sys', attributes };
+  return sharedSys(container, root);
 }
 
 function kernelFileSystems(

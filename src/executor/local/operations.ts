@@ -97,6 +97,8 @@ export type Operation =
   | ({ readonly op: 'overlay'; readonly target: string; readonly flags: number } & Overlay)
   /** Shows a tree of this machine, all its mounts included, with these attributes. */
   | ({ readonly op: 'bind-in'; readonly source: string; readonly attributes: number } & Inside)
+  /** Mounts the sysfs of this network namespace; where the kernel makes none, this machine's is shown. */
+  | ({ readonly op: 'sysfs-in'; readonly attributes: number } & Inside)
   /** Mounts a directory's mount, with all that is mounted on it, elsewhere. */
   | ({ readonly op: 'move-in'; readonly source: string } & Inside)
   /** Adds attributes to the mount at a path. */
@@ -244,6 +246,8 @@ function operands(operation: Operation): string[] {
       const { root, source, path, attributes } = operation;
       return [root, source, path, String(attributes)];
     }
+    case 'sysfs-in':
+      return [operation.root, operation.path, String(operation.attributes)];
     case 'move-in':
       return [operation.root, operation.source, operation.path];
     case 'restrict':
