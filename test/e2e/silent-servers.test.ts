@@ -1,4 +1,4 @@
-/** Servers that take a connection and never answer: a signal ends a build that waits for one, and all that it has started. */
+/** Servers that take a connection and never answer: a signal ends who waits for one, and all that was started for it. */
 import type { Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
@@ -41,9 +41,11 @@ const bucket = (host: string) =>
   `type=s3,bucket=b,region=x,endpoint_url=http://${host},access_key_id=a,secret_access_key=b`;
 
 const added = (what: string) => (host: string) => [
+  'build',
   context({ Dockerfile: dockerfile(`ADD ${what.replace('HOST', host)} /`) }),
 ];
 const built = (option: string, value: (host: string) => string) => (host: string) => [
+  'build',
   `--${option}=${value(host)}`,
   context({ Dockerfile: dockerfile('RUN true') }),
 ];
@@ -58,9 +60,9 @@ test.each([
   ['the rest of a file', BEGINS, added('http://HOST/x')],
   ['a repository', '', added('http://HOST/x.git')],
   ['a commit', '', added(`http://HOST/x.git#${'0'.repeat(40)}`)],
-  ['a repository that is the context', '', (host: string) => [`http://${host}/x.git`]],
-  ['an archive that is the context', '', (host: string) => [`http://${host}/x.tar`]],
-  ['an image', '', (host: string) => [context({ Dockerfile: `FROM ${host}/x\n` })]],
+  ['a repository that is the context', '', (host: string) => ['build', `http://${host}/x.git`]],
+  ['an archive that is the context', '', (host: string) => ['build', `http://${host}/x.tar`]],
+  ['an image', '', (host: string) => ['build', context({ Dockerfile: `FROM ${host}/x\n` })]],
   ['a cache in a registry that is read', '', built('cache-from', (host) => `${host}/x`)],
   ['a cache in a registry that is written', '', built('cache-to', (host) => `${host}/x`)],
   ['a cache in a bucket that is written', '', built('cache-to', bucket)],
@@ -74,10 +76,15 @@ test.each([
     '',
     built('output', (host) => `type=image,name=${host}/x,push=true`),
   ],
+  [
+    'an image that is built again',
+    '',
+    (host: string) => ['repro', '--against', `docker://${host}/x`, context({})],
+  ],
 ])('%s', async (_what, first, words) => {
   server = await silentServer(first);
   const made = machine();
-  const child = execa(process.execPath, [WIAC, 'build', '-q', ...words(server.host)], {
+  const child = execa(process.execPath, [WIAC, ...words(server.host), '-q'], {
     env: { WIAC_ROOT: made.root },
     reject: false,
   });

@@ -20,6 +20,7 @@ import { layerFiles } from '../../store/layers/layer-store.js';
 import { useLayers } from '../../store/pins/uses.js';
 import type { LayerId } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
+import { abortable } from '../../util/abort.js';
 import { LockError, UsageError } from '../../util/errors.js';
 import type { BuildFacts, DockerfileBuild } from '../build-dockerfile.js';
 import { buildDockerfile } from '../build-dockerfile.js';
@@ -177,19 +178,21 @@ function toRequest(
  * Builds an image anew from what its provenance says, and nothing else: every step runs. The layers are
  * compared one by one.
  * @throws what a build throws; NotFoundError for an image without provenance; ImageError for one from which
- *   nothing can be rebuilt; LockError for an input that it does not name; UsageError without a context
+ *   nothing can be rebuilt; LockError for an input that it does not name; UsageError without a context; the
+ *   signal's reason
  */
 export async function rebuildImage(store: Store, request: RebuildRequest): Promise<ImageReport> {
   const { image, registry, environment } = request;
   const signal = getSignal(request);
   const wanted = request.platform ?? formatPlatform(hostPlatform());
   const access = { environment: environment ?? {}, ...registry };
-  const { source, predicate } = await openCarried(image, wanted, access);
+  const carried = () => openCarried(image, wanted, access);
+  const { source, predicate } = await abortable(signal, carried);
   try {
     const title = `the provenance of ${image}`;
     const recorded = recordedBuild(predicate, title);
     const asked = toRequest(request, recorded, title);
-    const resolved = await source.resolve(parsePlatform(wanted));
+    const resolved = await abortable(signal, () => source.resolve(parsePlatform(wanted)));
     const began = Date.now() / 1000;
     const { named, facts } = await buildDockerfile(store, asked);
     const { plan, result } = named;
