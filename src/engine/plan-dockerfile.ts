@@ -154,6 +154,7 @@ async function planInput(
     ...imageAccess(request, store),
     lockedInputs: lock.lockedInputs,
     kept: keptImages(store),
+    signal: getSignal(request),
     ...(request.results && { images: resultImages(request.results) }),
   };
   const planned = await planWithImages(input.dockerfile, options, storedImages(store), access);

@@ -1,34 +1,9 @@
 /** Servers that take a connection and never answer: a signal ends who waits for one, and all that was started for it. */
-import type { Socket } from 'node:net';
-import { createServer } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { notStuck } from '../support/not-stuck.js';
+import { silentServer } from '../support/silent-server.js';
 import { context, dockerfile, machine, mountsBelow, processesWith, WIAC } from '../support/wiac.js';
-
-/** A server of which each connection says `first` and then nothing. */
-async function silentServer(first: string) {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.once('data', () => socket.write(first));
-  });
-  await new Promise<void>((resume) => server.listen(0, '127.0.0.1', resume));
-  const { port } = server.address() as { readonly port: number };
-  return {
-    host: `127.0.0.1:${port}`,
-    /** Resolves when somebody has asked something. */
-    asked: async () => {
-      while (![...sockets].some(({ bytesRead }) => bytesRead > 0))
-        await new Promise((resume) => setTimeout(resume, 20));
-    },
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
 
 let server: Awaited<ReturnType<typeof silentServer>> | undefined;
 afterEach(() => {

@@ -74,6 +74,8 @@ export interface ImageAccess {
   readonly kept?: KeptImages;
   /** Asked first for what no lock file names; undefined: it is opened as usual. */
   readonly open?: (request: ImageRequest, sources: ImageSource[]) => Promise<PlanImage | undefined>;
+  /** Ends what waits for a registry: it may never answer. */
+  readonly signal?: AbortSignal;
   /** Those that were opened for another plan of the same Dockerfile. */
   readonly images?: PlanImages;
   /**
@@ -253,7 +255,7 @@ async function openWanted(
 /**
  * Compiles again and again, until every image that the plan asks for is known: which ones those
  * are can depend on the triggers (ONBUILD) of the ones before.
- * @throws what compile throws, and ImageError
+ * @throws what compile throws, and ImageError, also when the signal has closed a connection
  */
 export async function planWithImages(
   dockerfile: Dockerfile,
@@ -267,6 +269,9 @@ export async function planWithImages(
   const close = async () => {
     await Promise.all(sources.map((source) => source.close()));
   };
+  const { signal } = access;
+  const stop = () => void close().catch(() => {});
+  signal?.addEventListener('abort', stop);
   try {
     for (;;) {
       const compiled = compileWith(dockerfile, options, images);
@@ -285,5 +290,7 @@ export async function planWithImages(
   } catch (error) {
     await close();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
   }
 }

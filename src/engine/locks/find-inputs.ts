@@ -21,7 +21,7 @@ import { planImages } from '../images/plan-images.js';
 import { parseBuildContexts } from '../inputs/build-contexts.js';
 import type { BuildInput } from '../inputs/build-input.js';
 import { remoteContext } from '../inputs/build-input.js';
-import { imageAccess, planOptions, storedImages } from '../plan-dockerfile.js';
+import { getSignal, imageAccess, planOptions, storedImages } from '../plan-dockerfile.js';
 import type { DockerfileRequest } from '../request.js';
 
 /** A Dockerfile whose lock file is of interest, for one platform or several. */
@@ -83,12 +83,14 @@ export async function findInputs(
   const collector = collectInputs(dockerfile);
   const warnings: string[] = [];
   const findStored = storedImages(store);
+  const signal = getSignal(request);
   const all = {
     ...imageAccess(request),
     pull: 'missing' as const,
     kept: keptImages(store),
     ...access,
     images,
+    signal,
   };
   for (const platform of platforms)
     for (const target of targets(input, request, whole)) {
@@ -105,6 +107,7 @@ export async function findInputs(
         };
         planned = await planWithImages(dockerfile, options, built, all);
       } catch (error) {
+        signal.throwIfAborted();
         const isOfStage = error instanceof DockerfileError || error instanceof ImageError;
         if (target === request.target || !isOfStage) throw error;
         warnings.push(`stage ${target} was left out: ${error.message}`);
