@@ -79,7 +79,7 @@ export interface SharedCacheSession {
   readonly origins: LayerOrigins;
   readonly warn: (message: string) => void;
   readonly meter: Meter;
-  /** Nobody waits any more for a cache that does not answer. */
+  /** Ends the wait for a cache that does not answer. */
   readonly signal: AbortSignal;
 }
 

@@ -76,26 +76,19 @@ test('what another job has written over our list gets our entries as well', asyn
   expect(await texts(place)).toEqual(['other', 'own']);
 });
 
-test('a place that was emptied gets what it was seen to have', async () => {
+test.each([
+  ['that was emptied', []],
+  ['that somebody has replaced by another cache', ['of the other cache']],
+])('a directory %s gets what it was seen to have', async (_title, there) => {
   const place = await newPlace();
+  for (const text of there) await mergeCache(place, listOf(text), [], WRITING);
   const bytes = Buffer.from('blob');
   const descriptor = { mediaType: 'application/octet-stream', digest: getDigest(bytes), size: 4 };
   const blob = { descriptor, open: () => Readable.from([bytes]) };
   const seen = new Set([descriptor.digest]);
   await mergeCache(place, listOf('own'), [blob], { ...WRITING, seen });
   expect(await place.sink().hasBlob(descriptor.digest)).toBe(true);
-});
-
-test('a directory that somebody has replaced by another cache gets what it was seen to have', async () => {
-  const place = await newPlace();
-  await mergeCache(place, listOf('of the other cache'), [], WRITING);
-  const bytes = Buffer.from('blob');
-  const descriptor = { mediaType: 'application/octet-stream', digest: getDigest(bytes), size: 4 };
-  const blob = { descriptor, open: () => Readable.from([bytes]) };
-  const seen = new Set([descriptor.digest]);
-  await mergeCache(place, listOf('own'), [blob], { ...WRITING, seen });
-  expect(await place.sink().hasBlob(descriptor.digest)).toBe(true);
-  expect(await texts(place)).toEqual(['of the other cache', 'own']);
+  expect(await texts(place)).toEqual([...there, 'own']);
 });
 
 describe('a place that can not be read', () => {
